@@ -10,9 +10,10 @@ import math
 import os
 import re
 import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
@@ -690,19 +691,7 @@ def push(
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.errors import HfHubHTTPError
 
-    check_id(repository)
-    if "/" not in repository:
-        raise VisitorError(f"“{repository}” has no owner.", "Write it as owner/name.")
-    if not token:
-        if not (owner.is_here() or owner.is_space()):
-            raise VisitorError(
-                "Only the owner of this demo can push from it.", "Download the files, or run it yourself."
-            )
-        raise VisitorError(
-            "You are not signed in to the Hub.", "Sign in, or run `hf auth login` where the demo runs."
-        )
-    if not reachable():
-        raise VisitorError("The Hub cannot be reached from here.", "Download the files instead.")
+    _may_write(repository, token)
     if not all(path.is_file() for path in files.values()):
         raise VisitorError(
             "The files are no longer here: results are kept for two hours at most.",
@@ -721,17 +710,81 @@ def push(
             )
         named = ", ".join(files) if len(files) <= MOST_NAMED else f"{len(files)} files"
         api.create_commit(repository, operations, commit_message=f"Add {named}", repo_type=kind)
-    except HfHubHTTPError as error:
-        status = error.response.status_code if error.response is not None else 0
-        if status in (401, 403):
-            raise VisitorError(
-                f"The Hub refused to write to {repository}.", "Use a token that may write there."
-            ) from None
-        raise VisitorError(
-            f"The Hub did not accept the files (status {status}).", "Try again in a minute."
-        ) from None
-    except OSError as error:
-        raise VisitorError(
-            f"The upload broke off ({type(error).__name__}).", "Try again in a minute."
-        ) from None
+    except (HfHubHTTPError, OSError) as error:
+        raise _not_written(repository, error) from None
     return f"{api.endpoint}/{'' if kind == 'model' else kind + 's/'}{repository}"
+
+
+def _may_write(repository: str, token: str | None) -> None:
+    """Raise a VisitorError unless a name is whole, somebody is signed in and the Hub answers."""
+    check_id(repository)
+    if "/" not in repository:
+        raise VisitorError(f"“{repository}” has no owner.", "Write it as owner/name.")
+    if not token:
+        if not (owner.is_here() or owner.is_space()):
+            raise VisitorError(
+                "Only the owner of this demo can push from it.", "Download the files, or run it yourself."
+            )
+        raise VisitorError(
+            "You are not signed in to the Hub.", "Sign in, or run `hf auth login` where the demo runs."
+        )
+    if not reachable():
+        raise VisitorError("The Hub cannot be reached from here.", "Download the files instead.")
+
+
+def _not_written(repository: str, error: OSError) -> VisitorError:
+    """What to say where the Hub took no files."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if not isinstance(error, HfHubHTTPError):
+        return VisitorError(f"The upload broke off ({type(error).__name__}).", "Try again in a minute.")
+    status = error.response.status_code if error.response is not None else 0
+    if status in (401, 403):
+        return VisitorError(f"The Hub refused to write to {repository}.", "Use a token that may write there.")
+    if status == 404:
+        return VisitorError(f"There is no repository {repository}.", "Look at its name.")
+    return VisitorError(f"The Hub did not accept the files (status {status}).", "Try again in a minute.")
+
+
+def propose(
+    repository: str, make: Callable[[str], Mapping[str, str]], title: str, words: str, token: str | None
+) -> str:
+    """Open a pull request in a model's repository; nothing of the repository itself is changed.
+
+    Args:
+        repository: owner/name.
+        make: from the text of its README.md, "" where there is none, the files of the request by their paths.
+        title: of the request.
+        words: below the title.
+        token: the visitor's; it goes to the Hub alone.
+
+    Returns:
+        The request's URL.
+
+    Raises:
+        VisitorError: as `push`, there is no such repository, or what `make` raises.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi, hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+
+    _may_write(repository, token)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                file = hf_hub_download(repository, "README.md", token=token, local_dir=folder)
+                card = Path(file).read_text(encoding="utf-8")
+            except EntryNotFoundError:
+                card = ""
+        files = make(card)
+        made = HfApi(token=token).create_commit(
+            repository,
+            [CommitOperationAdd(name, text.encode("utf-8")) for name, text in files.items()],
+            commit_message=title,
+            commit_description=words,
+            create_pr=True,
+        )
+    except UnicodeDecodeError:
+        raise VisitorError("The repository's README.md is no UTF-8.", "Save it as UTF-8.") from None
+    except (HfHubHTTPError, OSError) as error:
+        raise _not_written(repository, error) from None
+    return str(made.pr_url)

@@ -90,7 +90,11 @@ def model_field(
 
 
 def push_row(
-    label: str, push: Callable[..., str], inputs: list[gr.components.Component], verb: str = "Push"
+    label: str,
+    push: Callable[..., str],
+    inputs: list[gr.components.Component],
+    verb: str = "Push",
+    done: str = "Pushed to",
 ) -> None:
     """A field for a repository's name and the button that writes it: on the Hub with the visitor's own token,
     elsewhere with the machine's.
@@ -101,6 +105,7 @@ def push_row(
             URL.
         inputs: components.
         verb: on the button.
+        done: what is said before the repository's name.
     """
     with gr.Row():
         target = gr.Textbox(label=label, max_lines=1, scale=2)
@@ -110,10 +115,10 @@ def push_row(
     said = gr.HTML("", elem_classes="quiet")
 
     def signed_in(token: gr.OAuthToken | None, repository: str, *values: Any) -> str:
-        return pushed(push, values, repository, token.token if token else None)
+        return pushed(push, values, repository, token.token if token else None, done)
 
     def here(repository: str, *values: Any) -> str:
-        return pushed(push, values, repository, hub.local_token())
+        return pushed(push, values, repository, hub.local_token(), done)
 
     button.click(
         signed_in if owner.is_space() else here,
@@ -124,14 +129,20 @@ def push_row(
     )
 
 
-def pushed(push: Callable[..., str], values: Sequence[Any], repository: str, token: str | None) -> str:
+def pushed(
+    push: Callable[..., str],
+    values: Sequence[Any],
+    repository: str,
+    token: str | None,
+    done: str = "Pushed to",
+) -> str:
     """Push, and say so as safe HTML; the arguments are those of `push_row`'s `push`."""
     name = repository.strip()
     try:
         url = push(*values, name, token)
     except Exception as error:  # noqa: BLE001  the page must go on whatever happened
         return alert(for_visitor(error))
-    there = f'<p>Pushed to <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
+    there = f'<p>{done} <a href="{html.escape(url, quote=True)}">{html.escape(name)}</a>.</p>'
     return there + entrances.after_push(name, url)
 
 

@@ -166,6 +166,34 @@ def test_the_texts_of_a_model_are_saved_and_stay_chosen(open_page) -> None:
     expect(page.locator(".eval-share")).to_have_text("The texts come when the run is over.")
 
 
+def test_long_items_and_those_that_the_two_metrics_answer_differently_are_found(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "items")
+    lengths = sorted(len(reads[0]["context"]) for reads in STORED["reads"])
+    many = sum(one >= lengths[::-1][len(lengths) // 4] for one in lengths)
+    apart = 0
+    for item, answered in zip(STORED["items"], STORED["answers"][0], strict=True):
+        whole = [sum(one) for one in answered["logs"]]
+        each = [one / len(choice) for one, choice in zip(whole, item["choices"], strict=True)]
+        apart += whole.index(max(whole)) != each.index(max(each))
+    assert 0 < apart < many
+    for name, count in (("long", many), ("apart", apart)):
+        page.locator("[data-key=filter]").select_option(name)
+        expect(page.locator(".items-panel .filters .said")).to_have_text(f"{count} items")
+
+
+def test_calibration_is_shown_by_set(open_page) -> None:
+    page = open_page(STORED)
+    show(page, "calibration")
+    panel = page.locator(".calibration-panel")
+    panel.locator("select").select_option("capitals")
+    one = next(each for each in STORED["calibration"] if each["task"] == "capitals" and not each["model"])
+    assert sum(each["of"] for each in one["bins"]) == 24 and len(one["bins"]) == 3
+    expect(panel.locator("tbody tr").first).to_contain_text(f"{one['bins'][0]['right']}/8")
+    expect(panel.locator("tbody tr")).to_have_count(4)
+    expect(panel).to_contain_text("every choice gives 0.75")
+
+
 def test_an_error_leaves_no_earlier_picture(open_page) -> None:
     page = open_page(STORED)
     page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
@@ -185,7 +213,7 @@ def test_one_model_has_scores_and_no_differences(open_page) -> None:
     expect(page.locator('[data-view="looks"]')).to_be_hidden()
     expect(page.locator(".eval-flips")).to_have_count(0)
     show(page, "items")
-    expect(page.locator("[data-key=filter] option")).to_have_count(3)
+    expect(page.locator("[data-key=filter] option")).to_have_count(5)
 
 
 def test_readings_that_differ_are_both_shown(open_page) -> None:

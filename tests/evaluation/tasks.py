@@ -7,6 +7,9 @@ from evaluation.task_file import EXAMPLE
 ROWS = [
     {"question": "Is snow white? ", "choices": ["yes", "no"], "answer": 0, "label": "yes"},
     {"question": "Is coal white?", "choices": ["yes", "no"], "answer": 1, "label": "no"},
+    {"question": "Is grass green?", "choices": ["yes", "no"], "answer": 0, "label": "yes"},
+    {"question": "Is milk black?", "choices": ["yes", "no"], "answer": 1, "label": "no"},
+    {"question": "Is blood red?", "choices": ["yes", "no"], "answer": 0, "label": "yes"},
 ]
 CHANGES: dict[str, dict[str, str]] = {
     "as it is": {},
@@ -19,6 +22,15 @@ CHANGES: dict[str, dict[str, str]] = {
     "a description": {"description": '"Answer well.\\n"', "doc_to_text": "question"},
     "a pattern": {"doc_to_text": "\"{{question|regex_replace('[sc]n?o', 'm')}}\""},
     "no delimiter": {"target_delimiter": '""'},
+    "examples": {"num_fewshot": "2", "fewshot_split": "test"},
+    "examples by the usual rule": {"num_fewshot": "2", "description": '"Answer well. "'},
+    "the first examples": {
+        "num_fewshot": "3",
+        "fewshot_split": "test",
+        "fewshot_config": "{sampler: first_n}",
+        "fewshot_delimiter": '"\\n###\\n"',
+        "target_delimiter": '"\\n"',
+    },
 }
 
 

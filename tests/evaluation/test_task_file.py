@@ -19,7 +19,7 @@ LINES = "\n".join(map(json.dumps, ALL))
 @pytest.mark.parametrize("name", CHANGES)
 def test_documents_become_what_lm_eval_makes_of_them(name):
     found = read(TaskRequest.parse(yaml=text_of(CHANGES[name]), rows=ROWS))["items"]
-    assert len(found) == len(LM_EVAL[name]) == 2
+    assert len(found) == len(LM_EVAL[name]) == len(ROWS)
     for one, told in zip(found, LM_EVAL[name], strict=True):
         delimiter = one.get("delimiter", " ")
         assert [[one["prompt"], delimiter + choice] for choice in one["choices"]] == told["asked"]
@@ -29,8 +29,8 @@ def test_documents_become_what_lm_eval_makes_of_them(name):
 
 
 def test_what_is_left_out_is_said():
-    answer = read(TaskRequest.parse(yaml=EXAMPLE, rows=LINES, limit=3))
-    assert answer["notes"] == ["1 left out. Document 2: its target “-1” is none of its choices."]
+    answer = read(TaskRequest.parse(yaml=EXAMPLE, rows=LINES, limit=6))
+    assert answer["notes"] == ["1 left out. Document 5: its target “-1” is none of its choices."]
     assert read(TaskRequest.parse(yaml=EXAMPLE, rows=ALL, limit=1))["notes"] == [
         "The first 1 documents; there are more."
     ]
@@ -48,7 +48,11 @@ def test_what_is_left_out_is_said():
         (EXAMPLE + "class: x.Y", "has “class”"),
         (EXAMPLE + "custom_dataset: x", "has “custom_dataset”"),
         (EXAMPLE + "dataset_kwargs: {trust_remote_code: true}", "has “dataset_kwargs”"),
-        (EXAMPLE + "num_fewshot: 5", "num_fewshot"),
+        (EXAMPLE + "num_fewshot: 26", "num_fewshot is 26"),
+        (EXAMPLE + "num_fewshot: [1]", "num_fewshot is"),
+        (EXAMPLE + "num_fewshot: 2\nfewshot_config: {samples: [{a: 1}]}", "says more than a sampler"),
+        (EXAMPLE + "num_fewshot: 2\nfewshot_config: {sampler: x.Y}", "says more than a sampler"),
+        (EXAMPLE + "fewshot_split: [a]", "fewshot_split is no text"),
         (EXAMPLE.replace("multiple_choice", "generate_until"), "output_type is generate_until"),
         (EXAMPLE.replace("doc_to_target: answer", ""), "no doc_to_target"),
         ("a: &x [1]\nb: *x", "aliases are not taken"),
@@ -74,6 +78,16 @@ def test_what_could_run_code_or_is_no_task_is_refused(text, words):
 def test_templates_are_filled_in_a_sandbox(template, words):
     with pytest.raises(VisitorError, match=words):
         read(TaskRequest.parse(yaml=text_of({"doc_to_text": json.dumps(template)}), rows=LINES))
+
+
+def test_examples_are_never_too_few_nor_of_another_split():
+    with pytest.raises(VisitorError, match="has 4 documents for the 5 examples"):
+        read(TaskRequest.parse(yaml=text_of({"num_fewshot": "5", "fewshot_split": "test"}), rows=ROWS))
+    with pytest.raises(VisitorError, match="Examples come from the split train"):
+        read(TaskRequest.parse(yaml=text_of({"num_fewshot": "1", "fewshot_split": "train"}), rows=ROWS))
+    long = [{**one, "question": one["question"] * 200} for one in ROWS]
+    with pytest.raises(VisitorError, match="longer than 8,000"):
+        read(TaskRequest.parse(yaml=text_of({"num_fewshot": "4", "fewshot_split": "test"}), rows=long))
 
 
 def test_data_is_of_the_hub_or_given():

@@ -40,6 +40,8 @@ class Repo:
     hardware: str = ""
     private: bool = False
     sha: str = "0123456789abcdef0123456789abcdef01234567"
+    proposed: list[bytes] = field(default_factory=list)
+    """Commits that were pull requests."""
     metadata: dict[str, Any] = field(default_factory=dict)
     """What a model's metadata say beside what follows from its files."""
 
@@ -159,6 +161,15 @@ class HubServer:
                     return self.send_json(
                         [entry(path, repo.files[path]) for path in wanted if path in repo.files]
                     )
+                if "create_pr=1" in self.path:
+                    repo.proposed.append(content)
+                    told = {
+                        "commitUrl": f"{hub.url}/{kind}{name}/commit/{repo.sha}",
+                        "commitOid": repo.sha,
+                        "pullRequestUrl": f"{hub.url}/{kind}{name}/discussions/1",
+                        "success": True,
+                    }
+                    return self.send_json(told)
                 for line in content.splitlines():
                     item = json.loads(line)
                     if item["key"] == "file":

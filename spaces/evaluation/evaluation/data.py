@@ -144,6 +144,8 @@ class Calibration(TypedDict):
     """How often a model's answers are right, against how probable it finds them."""
 
     model: int
+    task: str
+    """"" for all items; of sets alone once the run is over."""
     bins: list[Bin]
     brier: float
     against: tuple[float, float, float] | None

@@ -146,6 +146,7 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
         data["progress"] = {"label": f"{done} of {len(items)} items", "value": done, "max": len(items)}
         if over:
             data["done"], data["progress"] = True, None
+            data["calibration"] = numbers.calibration(result, result.tasks)
             data["summary"] = summary.summary(data)
             yield {**data}
             return

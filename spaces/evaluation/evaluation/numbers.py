@@ -27,6 +27,7 @@ from shared.paired import LEVEL
 
 BINS = 5
 """Of the reliability curve: with as many items in each as the numbers allow."""
+FEWEST_IN_BIN = 8
 ASSUMED = (0.05, 0.1, 0.2, 0.4)
 """Shares of discordant items that a plan is shown for: as a format in 4 bits, a fine-tune, another model have
 them, and as two guessers of four choices (.375).
@@ -239,44 +240,55 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def calibration(result: Result) -> list[Calibration]:
+def calibration(result: Result, tasks: Sequence[str] = ("",)) -> list[Calibration]:
     """How often every model's likeliest choice is right, by how probable it finds it: bins of as many items
     each as the numbers allow.
+
+    Args:
+        result: the answers so far.
+        tasks: of which sets; "" for all items.
     """
-    found: list[Calibration] = []
-    for model, answers in enumerate(result.answers):
-        pairs = sorted((one.probabilities[one.answer()], one.answer() == one.item.gold) for one in answers)
-        bins: list[Bin] = []
-        for at in range(BINS):
-            some = pairs[len(pairs) * at // BINS : len(pairs) * (at + 1) // BINS]
-            if some:
-                right = sum(one for _, one in some)
-                low, high = paired.wilson(right / len(some), len(some))
-                bins.append(
-                    {
-                        "mean": round(sum(p for p, _ in some) / len(some), 4),
-                        "right": right,
-                        "of": len(some),
-                        "low": round(low, 4),
-                        "high": round(high, 4),
-                    }
-                )
-        brier = sum(one.brier for one in answers) / len(answers)
-        against = _brier_difference(result, model) if model else None
-        found.append({"model": model, "bins": bins, "brier": round(brier, 4), "against": against})
-    return found
+    return [
+        _calibrated(result, model, task, result.places(task))
+        for model in range(len(result.answers))
+        for task in tasks
+    ]
 
 
-def _brier_difference(result: Result, model: int) -> tuple[float, float, float]:
+def _calibrated(result: Result, model: int, task: str, places: Sequence[int]) -> Calibration:
+    answers = [result.answers[model][at] for at in places]
+    pairs = sorted((one.probabilities[one.answer()], one.answer() == one.item.gold) for one in answers)
+    count = max(1, min(BINS, len(pairs) // FEWEST_IN_BIN))
+    bins: list[Bin] = []
+    for at in range(count):
+        some = pairs[len(pairs) * at // count : len(pairs) * (at + 1) // count]
+        right = sum(one for _, one in some)
+        low, high = paired.wilson(right / len(some), len(some))
+        bins.append(
+            {
+                "mean": round(sum(p for p, _ in some) / len(some), 4),
+                "right": right,
+                "of": len(some),
+                "low": round(low, 4),
+                "high": round(high, 4),
+            }
+        )
+    brier = sum(one.brier for one in answers) / len(answers)
+    against = _brier_difference(result, model, places) if model else None
+    return {"model": model, "task": task, "bins": bins, "brier": round(brier, 4), "against": against}
+
+
+def _brier_difference(result: Result, model: int, places: Sequence[int]) -> tuple[float, float, float]:
     """How far a model's Brier score is from the first one's, with its 95 % interval: the paired bootstrap
     over groups, percentiles.
     """
     sums: dict[int, float] = {}
     sizes: dict[int, int] = {}
-    for at, group in enumerate(result.groups):
+    for at in places:
+        group = result.groups[at]
         moved = result.answers[model][at].brier - result.answers[0][at].brier
         sums[group] = sums.get(group, 0.0) + moved
         sizes[group] = sizes.get(group, 0) + 1
     means = estimates.bootstrap_means([list(sums.values())], list(sizes.values()))[:, 0]
     low, high = estimates.quantile(means.tolist(), (0.025, 0.975))
-    return round(sum(sums.values()) / len(result.groups), 4), round(low, 4), round(high, 4)
+    return round(sum(sums.values()) / len(places), 4), round(low, 4), round(high, 4)

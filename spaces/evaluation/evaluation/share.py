@@ -96,6 +96,11 @@ def results(data: Compare, model: int) -> str:
     return RESULTS_HEAD + str(written)
 
 
+def prompts(data: Compare) -> str:
+    """What stands before the questions: in the sets nothing; of own items nobody knows."""
+    return "prompts as given" if data["request"]["items"].strip() else "0-shot"
+
+
 def _notes(data: Compare, model: int, score: Score) -> str:
     """How a score was found, and how sure it is."""
     side, said = data["models"][model], data["provenance"]
@@ -105,7 +110,7 @@ def _notes(data: Compare, model: int, score: Score) -> str:
         [
             f"{said['metric']} as lm-eval defines it, {score['count']} of {score['of']} items{groups}",
             f"95 % interval {score['low']:g} to {score['high']:g}, guessing {chance:.4g}",
-            f"0-shot, chat template {'on' if said['chat'] else 'off'}, seed {said['seed']}",
+            f"{prompts(data)}, chat template {'on' if said['chat'] else 'off'}, seed {said['seed']}",
             f"{side['origin']['source']}, {side['origin']['dtype']}",
             *filter(None, [data["stopped"]]),
         ]
@@ -132,7 +137,7 @@ def head(data: Compare, model: int) -> str:
             dataset_args={"items": score["of"], "seed": said["seed"]},
             metric_type=said["metric"],
             metric_value=_value(score),
-            metric_name=f"{said['metric']}, 0-shot",
+            metric_name=f"{said['metric']}, {prompts(data)}",
             metric_args={"low": score["low"], "high": score["high"], "interval": "95 %"},
         )
         for score in _scores(data, model)
@@ -187,7 +192,7 @@ def command(data: Compare, model: int) -> str:
     ]
     if own:
         lines += [
-            f"# If {task} is lm-eval's own task, unchanged, with its first {count} documents:\n"
+            f"# If {task} is lm-eval's own, unchanged, without examples, with its first {count} documents:\n"
             f"# {asks} --tasks {task} --num_fewshot 0 --limit {count}{more}"
             for task, count in _first_documents(data)
         ]

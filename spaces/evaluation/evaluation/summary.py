@@ -57,7 +57,7 @@ def _markdown(data: Compare) -> str:
         )
     said = data["provenance"]
     listed += [
-        f"{said['metric']} as lm-eval defines it, no examples before the prompt, chat template "
+        f"{said['metric']} as lm-eval defines it, {share.prompts(data)}, chat template "
         f"{'on' if said['chat'] else 'off'}, seed {said['seed']}. In brackets 95 % intervals (Wilson; of "
         "passages where items share one); differences to the first model by an exact paired test.",
         f"Run on {share.date_of(data)[:10]} with "

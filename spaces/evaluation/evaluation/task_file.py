@@ -12,27 +12,36 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import yaml
 
 from evaluation.request import MAX_ITEMS_CHARACTERS
+from evaluation.shots import MAX_POOL, MAX_SHOTS, SAMPLERS, SPLITS, Shots
 from shared import chat_templates, hub, request
 from shared.checks import whole
 from shared.errors import VisitorError, reason
 from shared.items import MAX_ITEM_CHARACTERS, Item, items_of
+from shared.numbers import counted
 from shared.request import setting
 
 MAX_YAML_CHARACTERS = 20_000
 READ = {
     *("task", "dataset_path", "dataset_name", "validation_split", "test_split", "output_type"),
     *("doc_to_text", "doc_to_choice", "doc_to_target", "target_delimiter", "description", "metric_list"),
+    *("num_fewshot", "fewshot_split", "fewshot_delimiter", "fewshot_config", "training_split"),
 }
 PASSED_OVER = {
-    *("tag", "group", "metadata", "task_alias", "training_split", "fewshot_split", "fewshot_delimiter"),
-    *("should_decontaminate", "doc_to_decontamination_query", "num_fewshot", "fewshot_config", "repeats"),
+    *("tag", "group", "metadata", "task_alias", "should_decontaminate", "doc_to_decontamination_query"),
+    "repeats",
 }
-"""Keys that change nothing about a document that is asked without examples before it."""
+"""Keys that change nothing about what a document is asked."""
+TEXTS = (
+    *("task", "doc_to_text", "description", "dataset_path", "target_delimiter", "fewshot_delimiter"),
+    *("fewshot_split", "training_split", "validation_split", "test_split"),
+)
+"""Keys whose values are text."""
 EXAMPLE = """\
 task: colours
 dataset_path: owner/name
@@ -128,14 +137,21 @@ def task_of(text: str) -> dict[str, Any]:
             f"The task's output_type is {str(found.get('output_type', 'generate_until'))[:40]}.",
             "Only multiple_choice is asked here.",
         )
-    if found.get("num_fewshot"):
+    shots, config = found.get("num_fewshot", 0), found.get("fewshot_config", {})
+    if isinstance(shots, bool) or not isinstance(shots, int) or not 0 <= shots <= MAX_SHOTS:
         raise VisitorError(
-            "The task puts examples before its questions (num_fewshot).", "Set it to 0: there are none here."
+            f"The task's num_fewshot is {str(shots)[:40]}.", f"Use a whole number from 0 to {MAX_SHOTS}."
+        )
+    sampler = config.get("sampler", SAMPLERS[0]) if isinstance(config, dict) else None
+    if sampler not in SAMPLERS or set(config) - {"sampler"}:
+        raise VisitorError(
+            "The task's fewshot_config says more than a sampler that is known here.",
+            f"Leave it out, or name one of {', '.join(SAMPLERS)} as its sampler.",
         )
     for key in ("doc_to_text", "doc_to_choice", "doc_to_target"):
         if key not in found:
             raise VisitorError(f"The task has no {key}.", "Name a column, or write a template.")
-    for key in ("task", "doc_to_text", "target_delimiter", "description", "dataset_path"):
+    for key in TEXTS:
         if not isinstance(found.get(key, ""), str):
             raise VisitorError(f"{key} is no text.", "Write it in quotation marks.")
     return found
@@ -157,11 +173,13 @@ def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
         request.limit,
         token,
     )
+    shots = Shots(task, *_pool(task, request.rows, token), partial(_example, task))
     found: list[dict[str, Any]] = []
     left_out: list[str] = []
     for number, document in enumerate(documents):
+        drawn = shots.of(document)
         try:
-            item = _item(task, document, number)
+            item = _item(task, document, number, shots.text(drawn))
             items_of([item.to_json()])
         except _LeftOut as error:
             left_out.append(f"Document {number}: {error}.")
@@ -182,9 +200,30 @@ def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
     notes = [f"{len(left_out)} left out. {left_out[0]}"] if left_out else []
     if more:
         notes.append(f"The first {len(documents):,} documents; there are more.")
+    if task.get("num_fewshot"):
+        notes.append(f"{counted(task['num_fewshot'], 'example')} before each, as lm-eval draws them.")
+        if shots.more:
+            notes.append(f"They are of the first {MAX_POOL:,} documents of a split: lm-eval draws others.")
     if sum(len(json.dumps(one, ensure_ascii=False)) + 1 for one in found) > MAX_ITEMS_CHARACTERS:
         raise VisitorError("The items are too long together.", "Lower the limit of documents.")
     return {"items": found, "notes": notes}
+
+
+def _pool(task: Mapping[str, Any], rows: str, token: str | None) -> tuple[list[dict[str, Any]], bool]:
+    """The documents that examples are drawn from, and whether there are more; none where none are asked."""
+    if not task.get("num_fewshot"):
+        return [], False
+    asked = task.get("test_split") or task.get("validation_split")
+    split = next((task[key] for key in SPLITS if task.get(key)), None)
+    if rows.strip() and split != asked:
+        raise VisitorError(
+            f"Examples come from the split {str(split)[:40]}, and the documents are of {str(asked)[:40]}.",
+            "Set fewshot_split to the split of the documents, or name a dataset of the Hub.",
+        )
+    config = task.get("dataset_name")
+    return documents_of(
+        rows, task.get("dataset_path", ""), None if config is None else str(config), split, MAX_POOL, token
+    )
 
 
 def documents_of(
@@ -224,24 +263,38 @@ def documents_of(
     return json.loads(json.dumps(table.to_pylist(), default=str)), more
 
 
-def _item(task: Mapping[str, Any], document: Mapping[str, Any], number: int) -> Item:
-    """A document as lm-eval's `ConfigurableTask` reads it."""
+def _asked(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, tuple[str, ...], int]:
+    """A document's question, its choices, and the place of the right one, as lm-eval's `ConfigurableTask`
+    reads it.
+    """
     text = _column(task["doc_to_text"], document)
     if text is None:
         text = _filled(task["doc_to_text"], document)
-    if task.get("description"):
-        text = _filled(task["description"], document) + str(text)
     choices = _choices(task["doc_to_choice"], document)
     gold = _gold(task["doc_to_target"], document)
     if isinstance(gold, str):
         gold = choices.index(gold) if gold in choices else -1
     if isinstance(gold, bool) or not isinstance(gold, int) or not 0 <= gold < len(choices):
         raise _LeftOut(f"its target “{str(gold)[:40]}” is none of its choices")
+    return str(text), tuple(map(str, choices)), gold
+
+
+def _example(task: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """A document with its answer, as it stands before another one."""
+    question, choices, gold = _asked(task, document)
+    between, behind = task.get("target_delimiter", " "), task.get("fewshot_delimiter", "\n\n")
+    return f"{question}{between}{choices[gold]}{behind}"
+
+
+def _item(task: Mapping[str, Any], document: Mapping[str, Any], number: int, examples: str) -> Item:
+    """A document behind its examples."""
+    text, choices, gold = _asked(task, document)
+    before = _filled(task["description"], document) if task.get("description") else ""
     return Item(
         str(number),
         task.get("task") or "task",
-        str(text),
-        tuple(map(str, choices)),
+        before + examples + text,
+        choices,
         gold,
         delimiter=task.get("target_delimiter", " "),
     )

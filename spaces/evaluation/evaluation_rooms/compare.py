@@ -8,7 +8,7 @@ from typing import Any
 
 import gradio as gr
 
-from evaluation import engine, programs
+from evaluation import engine, programs, pull
 from evaluation.contamination import corpus_of
 from evaluation.data import Compare, Waiting
 from evaluation.engine import Plan
@@ -153,6 +153,21 @@ def uploaded(path: str) -> tuple[Any, str]:
     return found, ""
 
 
+def pull_request(room: Room[CompareRequest]) -> None:
+    """The fields that open a pull request in a model's repository; nothing is sent before the button."""
+    with gr.Accordion("A pull request with this result in a model's repository of the Hub", open=False):
+        dataset = gr.Textbox(
+            label="Dataset of the Hub that holds the items, owner/name", max_lines=1, elem_id="pull-dataset"
+        )
+        page.push_row(
+            "Repository of the model, owner/name",
+            pull.propose,
+            [room.state, dataset],
+            "Open a pull request",
+            "Open for its owner to merge: the pull request in",
+        )
+
+
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
     """Controls, figure, and their events."""
     name, (_, first) = next(iter(EXAMPLES.items()))
@@ -201,6 +216,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
         stored=[example(key) for key in EXAMPLES],
         seconds=seconds,
     )
+
+    pull_request(room)
 
     def foretold(values: Values) -> str:
         try:

@@ -9,20 +9,27 @@ import {
   valueAxis,
 } from "../../../../shared/js/axes.js";
 import { openChart } from "../../../../shared/js/chart.js";
-import { s } from "../../../../shared/js/dom.js";
+import { h, keepFocus, s } from "../../../../shared/js/dom.js";
 import { brief, percent } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { choiceField } from "./items.js";
 import { mark, sample } from "./marks.js";
 import { sentenceList } from "./words.js";
 
-/** @import {Compare} from "./data.js" */
+/**
+ * @import {Compare} from "./data.js"
+ * @import {Session} from "./compare.js"
+ */
 
 /**
  * @param {HTMLElement} panel
+ * @param {Session} session
  * @returns {(data: Compare) => void}
  */
-export function openCalibration(panel) {
-  return openChart(panel, {
+export function openCalibration(panel, session) {
+  const filters = h("div", { class: "filters eval-filters" });
+  panel.append(filters);
+  const chart = openChart(panel, {
     name: "Calibration",
     kind: "eval-chart",
     words: "eval-words",
@@ -30,6 +37,27 @@ export function openCalibration(panel) {
     draw: drawCalibration,
     say: calibrationWords,
   });
+  return (data) => {
+    const known = new Set(data.calibration.map(({ task }) => task));
+    const task = known.has(session.task) ? session.task : "";
+    /** @type {[string, string][]} */
+    const sets = [["", "all sets"]];
+    for (const { name } of data.tasks) if (known.has(name)) sets.push([name, name]);
+    keepFocus(panel, () =>
+      filters.replaceChildren(
+        sets.length > 2
+          ? choiceField("of", "calibrated", task, sets, (chosen) =>
+              session.choose({ task: chosen, item: "" }),
+            )
+          : "",
+      ),
+    );
+    chart({
+      ...data,
+      calibration: data.calibration.filter((one) => one.task === task),
+      tasks: data.tasks.filter(({ name }) => !task || name === task),
+    });
+  };
 }
 
 /**
@@ -89,7 +117,10 @@ function signed(value) {
 function calibrationWords(data) {
   const uniform =
     data.tasks.reduce((sum, one) => sum + one.planned * (1 - one.chance), 0) /
-    Math.max(1, data.planned);
+    Math.max(
+      1,
+      data.tasks.reduce((sum, one) => sum + one.planned, 0),
+    );
   const rows = data.calibration.map(({ model, brier, bins, against }) =>
     headedRow(sample(model, data.models[model].name), [
       brief(brier),

@@ -7,7 +7,7 @@ import { toolButton } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openCalibration } from "./calibration.js";
 import { openContamination } from "./contamination.js";
-import { openItems } from "./items.js";
+import { ofTwo, openItems } from "./items.js";
 import { openLooks } from "./looks.js";
 import { sample } from "./marks.js";
 import { openScores } from "./scores.js";
@@ -58,7 +58,7 @@ export function openCompare() {
         name: "calibration",
         label: "Calibration",
         picture: true,
-        open: (_, panel) => openCalibration(panel),
+        open: (_, panel) => openCalibration(panel, session),
       },
       {
         name: "corpus",
@@ -81,12 +81,7 @@ export function openCompare() {
         if (session.other >= data.models.length)
           session.other = Math.min(1, data.models.length - 1);
         if (session.filter === "held" && !data.contamination) session.filter = "all";
-        if (
-          data.models.length < 2 &&
-          !["held", "close"].includes(session.filter) &&
-          session.filter !== "wrong"
-        )
-          session.filter = "all";
+        if (data.models.length < 2 && ofTwo(session.filter)) session.filter = "all";
       },
       tools: () => ({
         mark: String(Boolean(figure.data?.summary)),

@@ -121,6 +121,8 @@ export interface Bin {
 /** How often a model's answers are right, against how probable it finds them. */
 export interface Calibration {
   model: number;
+  /** "" for all items; of sets alone once the run is over. */
+  task: string;
   bins: Bin[];
   brier: number;
   /** Brier score less the first model's, and its 95 % interval; None for the first. */

@@ -47,6 +47,16 @@ const FILTERS = {
     two: false,
     keep: ({ first }) => closeness(first) < CLOSE,
   },
+  apart: {
+    label: "another answer by character (acc, acc_norm)",
+    two: false,
+    keep: ({ first, item }) => best(sums(first)) !== best(byCharacter(first, item)),
+  },
+  long: {
+    label: "long: the longest quarter of the prompts",
+    two: false,
+    keep: ({ length, longest }) => length >= longest,
+  },
   held: {
     label: "held by the corpus",
     two: false,
@@ -57,8 +67,24 @@ const FILTERS = {
 
 /**
  * An item with what two models make of it.
- * @typedef {{at: number, gold: number, first: Answered, other: Answered, held: boolean}} Place
+ * @typedef {Object} Place
+ * @property {number} at
+ * @property {Asked} item
+ * @property {number} gold
+ * @property {Answered} first
+ * @property {Answered} other
+ * @property {boolean} held
+ * @property {number} length of the prompt as the first model reads it, tokens
+ * @property {number} longest the length from which a quarter of all prompts is
  */
+
+/**
+ * Whether a filter needs a second model.
+ * @param {string} filter
+ */
+export function ofTwo(filter) {
+  return FILTERS[filter].two;
+}
 
 /**
  * @param {HTMLElement} panel
@@ -97,9 +123,16 @@ function itemKey(item) {
  */
 function listed(data, session) {
   const { keep } = FILTERS[session.filter];
+  const lengths = data.items.map(
+    (_, at) => data.reads[at][data.answers[0][at].read].context.length,
+  );
+  const longest = lengths.toSorted((one, other) => other - one)[Math.floor(lengths.length / 4)];
   return data.items
     .map((item, at) => ({
       at,
+      item,
+      length: lengths[at],
+      longest,
       gold: item.gold,
       first: data.answers[0][at],
       other: data.answers[session.other]?.[at] ?? data.answers[0][at],
@@ -115,7 +148,7 @@ function listed(data, session) {
  * @param {[string, string][]} options value and words
  * @param {(value: string) => void} choose
  */
-function choiceField(label, key, value, options, choose) {
+export function choiceField(label, key, value, options, choose) {
   return h(
     "label",
     {},
@@ -290,7 +323,7 @@ function choiceTable(data, at) {
           ` ${percent(odds[place])}`,
         ),
         h("td", { class: "num" }, number(all[place])),
-        h("td", { class: "num" }, number(all[place] / choice.length, 3)),
+        h("td", { class: "num" }, number(all[place] / [...choice].length, 3)),
         h(
           "td",
           { class: "eval-pieces" },
@@ -325,6 +358,21 @@ export function softmax(values) {
   const weights = values.map((value) => Math.exp(value - top));
   const total = weights.reduce((sum, weight) => sum + weight, 0);
   return weights.map((weight) => weight / total);
+}
+
+/**
+ * Log-likelihood of every choice by its characters, as acc_norm counts them.
+ * @param {Answered} answered
+ * @param {Asked} item
+ */
+function byCharacter(answered, { choices }) {
+  // as Python counts them
+  return sums(answered).map((value, place) => value / [...choices[place]].length);
+}
+
+/** @param {readonly number[]} values */
+function best(values) {
+  return values.indexOf(Math.max(...values));
 }
 
 /** @param {Answered} answered */
