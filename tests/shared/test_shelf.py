@@ -195,9 +195,9 @@ def test_a_name_opens_for_its_maker_while_it_is_in_memory_and_no_longer_than_its
             ask(made.name)
     for sent in (str(made.folder), {"path": f"{made.folder}/../x"}, [{"a": ["x", f"file://{made.folder}"]}]):
         with pytest.raises(VisitorError, match="on your shelf"):
-            shelf.check_values(sent)
+            shelf.check_values(sent, YOURS)
     mine.append(MINE)
-    shelf.check_values([str(made.folder)])
+    shelf.check_values([str(made.folder)], MINE)
     old = time.time() - files.RESULT_SECONDS - 10
     for path in (made.folder.parent, *made.folder.parent.rglob("*"), made.folder.parent / ".made.json"):
         os.utime(path, (old, old))
