@@ -24,7 +24,7 @@ from gradio_client.utils import traverse
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from shared import preview, sessions, shelf, web
+from shared import owner, preview, sessions, shelf, web
 from shared.errors import VisitorError, for_visitor
 from shared.request import Request as Asked
 from shared.tour import Step
@@ -93,7 +93,6 @@ class App(gr.Blocks):
         if given < taken or (given > taken and block_fn.api_visibility == "public"):
             name = f"“{block_fn.api_name}”" if block_fn.api_visibility == "public" else "This event"
             raise VisitorError(f"{name} takes {taken} values and got {given}.", DESCRIPTION)
-        shelf.check_values(inputs)
         try:
             inputs = traverse(inputs, _address_or_upload, _is_file)
             return list(await super().preprocess_data(block_fn, inputs, state, explicit_call))
@@ -103,14 +102,24 @@ class App(gr.Blocks):
                 raise VisitorError("That file was not uploaded here.", "Upload it again.") from error
             raise VisitorError("A value is not of the kind that is expected there.", DESCRIPTION) from error
 
-    async def process_api(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+    async def process_api(
+        self,
+        block_fn: Any,
+        inputs: list[Any],
+        state: Any = None,
+        request: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
         """Run an event or an endpoint.
 
         Raises:
             gr.Error: with the two sentences of what was raised.
         """
         try:
-            return await super().process_api(*args, **kwargs)
+            asking = getattr(request, "request", request)  # Gradio's own wraps Starlette's
+            shelf.check_values(inputs, owner.visitor(asking.scope) if asking is not None else None)
+            return await super().process_api(block_fn, inputs, state, request, *args, **kwargs)
         except gr.Error:
             raise  # a function's own, in two sentences already
         except Exception as error:

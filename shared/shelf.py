@@ -148,21 +148,21 @@ def check_path(path: str, who: str | None) -> None:
         raise VisitorError("That file is not on your shelf.", _REMEDY)
 
 
-def check_values(value: Any) -> None:
+def check_values(value: Any, who: str | None) -> None:
     """Raise a VisitorError where a value that was sent holds a path, in whatever form, into a folder with a
-    made thing that whoever asks may not open.
+    made thing of somebody else than `who`.
     """
     if isinstance(value, str):
         for end in _RESULT.findall(value):
             record = _read(files.upload_folder() / f"{files.RESULT}{end.lower()}")
-            if record is not None and not _is_mine(record):
+            if record is not None and not _is_of(record, who):
                 raise VisitorError("That file is not on your shelf.", _REMEDY)
     elif isinstance(value, Mapping):
         for one in value.values():
-            check_values(one)
+            check_values(one, who)
     elif isinstance(value, (list, tuple)):
         for one in value:
-            check_values(one)
+            check_values(one, who)
 
 
 def listed(kinds: Sequence[Kind] = MODELS) -> list[Made]:

@@ -72,10 +72,9 @@ def server(tmp_path_factory):
 def maker(server):
     """Somebody, with the name and a file of what they made."""
     mine = Visitor(server, MINE)
-    name, file, listed = mine.client.predict(api_name="/make")
+    name, listed = mine.client.predict(api_name="/make")
     assert listed == [name]
     path = next(one for one in _paths(mine, name) if one.endswith("config.json"))
-    del file
     return mine, name, path
 
 
@@ -130,7 +129,7 @@ def test_nobody_else_opens_it_by_api_mcp_link_figure_or_file(server, maker, who)
         assert "event: error" in said and "model_type" not in said
     assert "model_type" in mine.call("read", file)
     if who:
-        assert name not in yours.client.predict(api_name="/make")[2]
+        assert name not in yours.client.predict(api_name="/make")[1]
     else:
         assert yours.client.predict(api_name="/make")[0] == "", "who cannot come back has no shelf"
 
@@ -195,9 +194,9 @@ def test_a_name_opens_for_its_maker_while_it_is_in_memory_and_no_longer_than_its
             ask(made.name)
     for sent in (str(made.folder), {"path": f"{made.folder}/../x"}, [{"a": ["x", f"file://{made.folder}"]}]):
         with pytest.raises(VisitorError, match="on your shelf"):
-            shelf.check_values(sent)
+            shelf.check_values(sent, YOURS)
     mine.append(MINE)
-    shelf.check_values([str(made.folder)])
+    shelf.check_values([str(made.folder)], MINE)
     old = time.time() - files.RESULT_SECONDS - 10
     for path in (made.folder.parent, *made.folder.parent.rglob("*"), made.folder.parent / ".made.json"):
         os.utime(path, (old, old))
