@@ -49,7 +49,7 @@ def page(
     files.claim()
     with App(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
         demo.sentence, demo.folder, demo.tours = sentence, folder, tours or {}
-        header(title, sentence)
+        header(title, sentence, tours=bool(tours))
         Figure(glossary(), folder=PANEL, elem_classes="tour")
         quota.show(demo)
         yield demo
@@ -57,10 +57,13 @@ def page(
         lighten(demo)
 
 
-def header(title: str, sentence: str) -> None:
-    """The page's title and its sentence; in the suite, a link back to the landing page."""
+def header(title: str, sentence: str, *, tours: bool = False) -> None:
+    """The page's title and its sentence; in the suite, a link back to the landing page, and where its rooms
+    have steps to show, the button for them.
+    """
     back = '<a class="back" href="/">← all demos</a>' if os.environ.get("LLM_COURSE_SUITE") else ""
-    words = f"<h1>{html.escape(title)}</h1>{back}<p>{html.escape(sentence)}</p>"
+    show = '<button type="button" class="show-me">Show me</button>' if tours else ""
+    words = f"<h1>{html.escape(title)}</h1>{back}{show}<p>{html.escape(sentence)}</p>"
     gr.HTML(f'<header class="page-header">{words}</header>', padding=False)
 
 

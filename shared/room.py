@@ -419,7 +419,7 @@ def _open_links(
 
 
 def _show_steps(folder: Path, room: Room[Any], name: str, steps: Sequence[Step]) -> None:
-    """A button beside Cancel that walks through stored results; at the end the visitor's own comes back."""
+    """What walks through stored results; at the end the visitor's own comes back."""
     results = [stored(folder, step.example) for step in steps]
     value: Tour = {
         "room": name,
@@ -434,11 +434,6 @@ def _show_steps(folder: Path, room: Room[Any], name: str, steps: Sequence[Step])
         ],
     }
     tour = Figure(value, folder=PANEL, events=("step", "leave"), elem_classes="tour")
-    button = gr.Button("Show me", scale=0, min_width=90, elem_classes="show-me")
-    _put_behind(button, room.cancel)
-    button.click(
-        None, js=f'() => document.dispatchEvent(new CustomEvent("course-tour", {{ detail: "{name}" }}))'
-    )
     before = gr.State(None)
     boxes = list(room.controls.values())
 
@@ -457,14 +452,6 @@ def _show_steps(folder: Path, room: Room[Any], name: str, steps: Sequence[Step])
     into = [room.figure, room.state, room.panel, before, *boxes]
     tour.step(step, {*boxes, room.state, before}, into, **LIGHT)
     tour.leave(leave, {before}, into, **LIGHT)
-
-
-def _put_behind(one: Component, other: Component) -> None:
-    """Let a component stand behind another one in the page."""
-    assert one.parent is not None and other.parent is not None
-    one.parent.children.remove(one)
-    one.parent = other.parent
-    other.parent.children.insert(other.parent.children.index(other) + 1, one)
 
 
 def _say_cost(room: Room[Any], button: gr.Button, seconds: Callable[[Any], int]) -> None:

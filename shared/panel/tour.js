@@ -21,7 +21,7 @@ const GOING_ON =
 const tours = new WeakMap();
 
 /**
- * Make a tour ready, where the page's button of that name starts it.
+ * Make a tour ready, which the button in the page's header starts.
  * @param {HTMLElement} element
  * @param {Tour} tour
  * @param {Host} host
@@ -33,9 +33,9 @@ export function renderTour(element, tour, host) {
   /** @type {Before | null} */
   let before = null;
 
-  const start = (/** @type {Event} */ event) => {
-    if (/** @type {CustomEvent} */ (event).detail !== tour.room || at >= 0) return;
+  const start = () => {
     const figure = figureAbove(element);
+    if (!figure?.checkVisibility() || at >= 0) return; // another room is open
     if (figure?.querySelector(".state progress")) return say([h("p", {}, GOING_ON)]);
     const { shows } = /** @type {{shows?: {request?: unknown}}} */ (figure ?? {});
     before = {
@@ -116,15 +116,15 @@ export function renderTour(element, tour, host) {
   const keys = (/** @type {KeyboardEvent} */ event) => {
     if (event.key === "Escape" && at >= 0) leave();
   };
-  const connected = (/** @type {Event} */ event) => {
-    if (element.isConnected) start(event);
-    else stop();
+  const pressed = (/** @type {Event} */ { target }) => {
+    if (!element.isConnected) stop();
+    else if (target instanceof Element && target.closest("button.show-me")) start();
   };
   const stop = () => {
-    document.removeEventListener("course-tour", connected);
+    document.removeEventListener("click", pressed);
     document.removeEventListener("keydown", keys);
   };
-  document.addEventListener("course-tour", connected);
+  document.addEventListener("click", pressed);
   document.addEventListener("keydown", keys);
   tours.set(element, stop);
 }
