@@ -53,7 +53,7 @@ MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}
 """Of events and endpoints that run a model: one at a time."""
 
 MOUNTED_SECONDS = 1.0
-"""After which the fields of a tab that a link opens are there: Gradio writes their first values again when
+"""After which the fields of a tab that a link opens are there: Gradio writes their first values once more when
 it has mounted them.
 """
 
