@@ -15,7 +15,6 @@ in a room is wired in this one place.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, wraps
@@ -54,11 +53,6 @@ LIGHT: dict[str, Any] = {"queue": False, **QUIET}
 
 MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}
 """Of events and endpoints that run a model: one at a time."""
-
-MOUNTED_SECONDS = 1.0
-"""After which the fields of a tab that a link opens are there: Gradio writes their first values again when
-it has mounted them.
-"""
 
 LATEST: dict[str, Any] = {**LIGHT, "trigger_mode": "always_last"}
 """Of events that follow what a visitor types: no earlier answer arrives after a later one."""
@@ -390,8 +384,6 @@ def _open_links(
         request = room.request.from_query(query)
         if FILL in parse_qs(query):
             gr.Info("What the link names stands in this room's fields. Start the run when you are ready.")
-            yield room.form(request)
-            time.sleep(MOUNTED_SECONDS)
             yield room.form(request)
             return
         named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]

@@ -72,9 +72,10 @@ def server(tmp_path_factory):
 def maker(server):
     """Somebody, with the name and a file of what they made."""
     mine = Visitor(server, MINE)
-    name, listed = mine.client.predict(api_name="/make")
+    name, file, listed = mine.client.predict(api_name="/make")
     assert listed == [name]
     path = next(one for one in _paths(mine, name) if one.endswith("config.json"))
+    del file
     return mine, name, path
 
 
@@ -129,7 +130,7 @@ def test_nobody_else_opens_it_by_api_mcp_link_figure_or_file(server, maker, who)
         assert "event: error" in said and "model_type" not in said
     assert "model_type" in mine.call("read", file)
     if who:
-        assert name not in yours.client.predict(api_name="/make")[1]
+        assert name not in yours.client.predict(api_name="/make")[2]
     else:
         assert yours.client.predict(api_name="/make")[0] == "", "who cannot come back has no shelf"
 

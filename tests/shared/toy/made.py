@@ -52,10 +52,13 @@ def shelved() -> shelf.Made | None:
     return shelf.put(folder, "model", "A <toy>!", says="copied from", parents=["zoo/it"], relation="merge")
 
 
-def make() -> tuple[str, list[str]]:
-    """Make a model; its name, and what is on the shelf."""
+def make() -> tuple[str, FileData, list[str]]:
+    """Make a model; its name, one of its files, and what is on the shelf."""
     made = shelved()
-    return made.name if made else "", [one.name for one in shelf.listed()]
+    if made is None:
+        return "", FileData(path=""), []
+    config = FileData(path=str(made.folder / "config.json"), orig_name="config.json")
+    return made.name, config, [one.name for one in shelf.listed()]
 
 
 def read(file: FileData) -> str:
