@@ -11,16 +11,15 @@ def _masked(data: Any) -> str:
     totals = data["totals"][data["trainer"]]
     return (
         f"{totals['trained']} of {totals['kept']} tokens are trained on: the filled ones. The "
-        "token that ends "
-        "each answer is not among them, so this model will never learn to stop."
+        "token that ends each answer is not among them, so this model will never learn to stop."
     )
 
 
 def _rates(data: Any) -> str:
-    fast, slow = (run["marks"][-1]["held_out"]["mean"] for run in data["runs"])
+    fast, again, slow = (run["marks"][-1]["held_out"]["mean"] for run in data["runs"])
     return (
-        f"Two learning rates, the same rows: after as many steps the loss on unseen answers is {fast:.2f} "
-        f"and {slow:.2f} nats a token."
+        f"The same rows and as many steps: {fast:.2f} nats a token on unseen answers, {again:.2f} with "
+        f"another seed, {slow:.2f} at a fortieth of the rate. A difference is seen against that between seeds."
     )
 
 
@@ -54,9 +53,8 @@ TOURS = {
     "grpo": (
         Step(
             "length",
-            "One prompt, a group of answers: what earns more than its group is made likelier, "
-            "what earns less "
-            "is made less likely.",
+            "One prompt, a group of answers: what earns more than its group is made likelier, what earns "
+            "less is made less likely.",
         ),
         Step("length", _reward, "costs"),
         Step("rots", _reward, "costs"),
@@ -71,9 +69,8 @@ TOURS = {
         ),
         Step(
             "embedded",
-            "Eight rows a step instead of four: only the activations move. Gradient "
-            "checkpointing trades them "
-            "for time.",
+            "Eight rows a step instead of four: only the activations move. Gradient checkpointing trades "
+            "them for time.",
             "memory",
             {"set": {"rows of a step": "3"}},
         ),
