@@ -17,7 +17,6 @@ import torch
 from quantization import (
     compare,
     formats,
-    ggml,
     ggml_codes,
     gguf_file,
     gguf_header,
@@ -29,7 +28,7 @@ from quantization import (
 )
 from quantization.request import Request
 from quantization_rooms import compare as room
-from shared import files, hub_files, models, owner
+from shared import files, ggml, hub_files, models, owner
 from shared.errors import VisitorError
 from tests.quantization import herd
 from tests.shared.hub_server import HubServer, Repo, the_hub

@@ -19,7 +19,7 @@ def _rates(data: Any) -> str:
     fast, again, slow = (run["marks"][-1]["held_out"]["mean"] for run in data["runs"])
     return (
         f"The same rows and as many steps: {fast:.2f} nats a token on unseen answers, {again:.2f} with "
-        f"another seed, {slow:.2f} at a fortieth of the rate. A difference is seen against that between seeds."
+        f"another seed, {slow:.2f} at a fortieth of the rate. A difference counts against that of seeds."
     )
 
 
