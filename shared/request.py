@@ -14,7 +14,7 @@ GPU.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qs, urlencode
@@ -119,8 +119,12 @@ class Request:
         return query if len(query) <= self.LINK_CHARACTERS else None
 
     @classmethod
-    def from_query(cls, query: str) -> Self:
+    def from_query(cls, query: str, needed: Mapping[str, Any] | None = None) -> Self:
         """The request that a URL's query describes; what is no setting is left aside.
+
+        Args:
+            query: of the URL.
+            needed: by setting, what those without a default are where the query leaves them out.
 
         Raises:
             VisitorError: as `parse`.
@@ -133,6 +137,8 @@ class Request:
         for name, known in cls.declared().items():
             if items := given.get(known.metadata["link"] or name):
                 values[name] = items if cls._repeats(name) else items[-1]
+            elif known.metadata["required"] and needed and name in needed:
+                values[name] = needed[name]
         return cls.parse(**values)
 
     @classmethod

@@ -381,11 +381,13 @@ def _open_links(
 
     def opened(values: Values) -> Iterator[Values]:
         query = values[link]
-        request = room.request.from_query(query)
         if FILL in parse_qs(query):
+            shown = {name: values[box] for name, box in room.controls.items()}
+            request = room.request.from_query(query, shown)
             gr.Info("What the link names stands in this room's fields. Start the run when you are ready.")
             yield room.form(request)
             return
+        request = room.request.from_query(query)
         named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         for data in stored:
             if _run_of(data, room.runs) == named and room.request.parse(**data["request"]) == request:

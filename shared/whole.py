@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from shared import files, models, shelf
+from shared import card, files, models, shelf
 from shared.embedded_model import disk_errors, plain_from_gguf, quiet_progress
 from shared.errors import VisitorError, reason
 
@@ -39,7 +39,9 @@ def _with_base(made: shelf.Made, folder: Path) -> None:
     from peft import PeftModel
 
     stated = json.loads((made.folder / "adapter_config.json").read_text(encoding="utf-8"))
-    base = models.load(str(stated["base_model_name_or_path"]), exact=True)
+    name = str(stated["base_model_name_or_path"])
+    parent = made.parents[0]  # an adapter states no path of this machine
+    base = models.load(parent if card.public_name(parent) == name else name, exact=True)
     with models.room_for(4 * sum(one.numel() for one in base.model.parameters()), made.name):
         adapted = PeftModel.from_pretrained(copy.deepcopy(base.model).cpu(), made.folder)
         adapted.merge_and_unload().save_pretrained(folder)  # type: ignore[operator]

@@ -138,7 +138,8 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
       if (figure.data) drawViews(figure.data);
       seen.later();
     },
-    hold: (name, read, restore) => seen.hold(name, read, restore),
+    hold: (name, read, restore) =>
+      seen.hold(name, () => (figure.data ? read() : undefined), restore),
     refresh() {
       if (!figure.data) return;
       drawFacts(figure.data);

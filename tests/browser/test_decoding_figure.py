@@ -406,7 +406,7 @@ def test_an_exported_file_follows_its_host(browser, tmp_path) -> None:
     with exported(browser, path, TRACE, FOLDER, scheme="dark") as page:
         assert page.evaluate(dark)
         page.emulate_media(color_scheme="light")
-        page.wait_for_function(f"!{dark}")
+        expect(page.locator("html")).not_to_have_class("dark")
         page.goto(f"{path.as_uri()}?theme=dark")
         assert page.evaluate(dark)
         around = page.context.new_page()
@@ -423,7 +423,7 @@ def test_an_exported_file_follows_its_host(browser, tmp_path) -> None:
         frame = around.frames[1]
         assert frame.evaluate(dark)
         around.evaluate("frames[0].postMessage({ type: 'figure-theme', theme: 'light' }, '*')")
-        frame.wait_for_function(f"!{dark}")
+        expect(around.frame_locator("iframe").locator("html")).not_to_have_class("dark")
 
 
 @pytest.mark.parametrize("view", ["tree", "area", "lattice"])

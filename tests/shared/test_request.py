@@ -29,6 +29,13 @@ def test_nothing_means_the_default():
     assert (plain.times, plain.ending, plain.marks) == (3, "!", ())
 
 
+def test_a_link_may_leave_to_the_form_what_has_no_default():
+    with pytest.raises(VisitorError, match="There is no word"):
+        Request.from_query("times=5")
+    assert Request.from_query("times=5", {"word": "ha", "ending": "?"}) == Request.parse(word="ha", times=5)
+    assert Request.from_query("word=ho", {"word": "ha"}).word == "ho"
+
+
 def test_an_empty_text_is_a_value_where_the_setting_says_so():
     assert Request.parse(word="ha", ending="").ending == ""
     assert Request.parse(word="ha", marks="").marks == ()
