@@ -139,16 +139,13 @@ def hostile(value: Any, text: str, spare: set[str], names: tuple[str, ...] = ())
 
 
 def watch(page: Any) -> list[str]:
-    """A list that collects errors of a page's scripts. A missing favicon is none, nor that Gradio ends its
-    stream when the visitor leaves the page.
-    """
+    """A list that collects errors of a page's scripts; a missing favicon is none."""
     problems: list[str] = []
-    none = ("Failed to load resource", "AbortError: signal is aborted")
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on(
         "console",
         lambda m: (
-            problems.append(m.text) if m.type == "error" and not any(one in m.text for one in none) else None
+            problems.append(m.text) if m.type == "error" and "Failed to load resource" not in m.text else None
         ),
     )
     return problems

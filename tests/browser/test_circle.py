@@ -92,3 +92,6 @@ def test_a_model_walks_from_room_to_room(browser, suite_url):
         tree = page.locator("#tree")
         for name in (quantized, edited, merged, trained):
             expect(tree).to_contain_text(name.split("/")[1][:12], timeout=60_000)
+        # what Gradio says of requests that end because the visitor has left the page
+        left = re.compile("AbortError|Connection errored out")
+        page.problems[:] = [one for one in page.problems if not left.search(one)]
