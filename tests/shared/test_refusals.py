@@ -155,14 +155,17 @@ def faults(said: str) -> list[str]:
 
 @pytest.mark.parametrize("space", SPACES)
 def test_every_wrong_value_is_refused_in_two_sentences(server, space):
-    """Each setting at the first endpoint that has it; every endpoint's first one meets odd values too."""
+    """Each setting at the first endpoint that has it; every endpoint's first one meets odd values too, all of
+    them where it is new, a few where an endpoint before had it.
+    """
     url = f"{server.url}/{space}"
     found, refused, met = [], 0, set()
     for name, listed in parameters(url).items():
         usual = [one.get("parameter_default") for one in listed]
         for place, one in enumerate(listed):
-            odd = ODD if place == 0 or "file" in one["parameter_name"] else []
-            wrong_values = [] if one["parameter_name"] in met else WRONG
+            new = one["parameter_name"] not in met
+            odd = (ODD if new else ODD[::5]) if place == 0 or "file" in one["parameter_name"] else []
+            wrong_values = WRONG if new else []
             met.add(one["parameter_name"])
             for value in [*wrong_values, *odd]:
                 said = call(url, name, [*usual[:place], value, *usual[place + 1 :]])
