@@ -26,7 +26,7 @@ from finetuning.data import Method, Plan
 from finetuning.lora import adapted_layers, blocks, is_linear
 from finetuning.request import name_text
 from finetuning.train_request import TARGETS
-from shared import experts, hub, request, weights
+from shared import experts, hub, request, shelf, weights
 from shared.checks import flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL, embedded_folder
 from shared.errors import VisitorError, reason
@@ -199,8 +199,10 @@ def empty(model_id: str) -> Any:
     import_transformers()
     if model_id == EMBEDDED_MODEL or model_id in experts.NAMES:
         return _built(embedded_folder(), model_id)
+    if shelf.is_made(model_id):
+        return _built(shelf.folder_of(model_id), model_id)
     if hub.is_local_path(model_id):
-        return _built(hub.local_folder(model_id), model_id)
+        return _built(Path(model_id).expanduser().resolve(), model_id)
     hub.check_id(model_id)
     if not hub.reachable():
         raise VisitorError(
