@@ -30,7 +30,7 @@ def made() -> dict[str, Any]:
         prompts=tuple(f"Question {n}? => word" if n < 3 else f"Question {n}?" for n in range(8)),
         judge="base",
     )
-    side = {"rounding": "", "device": "cpu", "packed": True}
+    side = {"rounding": "", "device": "cpu", "packed": True, "parameters": 1, "vocabulary": 1}
     origin = {"model": "m", "revision": "r", "source": "the zoo", "dtype": "float32"}
     data: Any = {
         "kind": "judge",
