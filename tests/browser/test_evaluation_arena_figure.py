@@ -30,7 +30,7 @@ def made() -> dict[str, Any]:
         prompts=tuple(f"Question {n}? => word" if n < 3 else f"Question {n}?" for n in range(8)),
         judge="base",
     )
-    side = {"rounding": "", "device": "cpu", "packed": True}
+    side = {"rounding": "", "device": "cpu", "packed": True, "parameters": 1, "vocabulary": 1}
     origin = {"model": "m", "revision": "r", "source": "the zoo", "dtype": "float32"}
     data: Any = {
         "kind": "judge",
@@ -137,6 +137,11 @@ def test_all_pairs_can_be_voted_and_a_new_run_forgets(open_page) -> None:
     page.keyboard.press("1")
     page.evaluate("draw", {**STORED, "run_id": "1"})
     expect(page.locator(".vote-panel .said")).to_have_text(f"Pair 1 of {len(OPEN)}")
+    pair = next(one for one in STORED["pairs"] if not one["same"])
+    page.evaluate("draw", {**STORED, "run_id": "2", "pairs": [pair]})
+    page.locator(".arena-vote").focus()
+    page.keyboard.press("1")
+    expect(page.locator(".vote-panel .said")).to_have_text("The pair has a vote.")
     page.evaluate("draw", {**STORED, "pairs": [], "prompts": [], "ranks": [], "done": False})
     for view in VIEWS:
         show(page, view)

@@ -158,7 +158,7 @@ def test_the_texts_of_a_model_are_saved_and_stay_chosen(open_page) -> None:
     one, markdown = STORED["summary"]["models"][1], STORED["summary"]["markdown"]
     texts = page.locator(".eval-share pre").evaluate_all("all => all.map((each) => each.textContent)")
     card = f"{one['head']}\n## Evaluation\n\n{markdown}"
-    assert texts == [markdown, STORED["summary"]["csv"], one["results"], card, one["command"]]
+    assert texts == [markdown, STORED["summary"]["csv"], one["results"], card, one["command"], one["job"]]
     with page.expect_download() as download:
         page.get_by_role("button", name="Save: Results for the Hub").click()
     assert download.value.path().read_text(encoding="utf-8") == one["results"]
@@ -281,6 +281,22 @@ def test_hostile_texts_stay_text(open_page) -> None:
     page.evaluate("draw", hostile(in_a_corpus(), text, SPARE))
     for view in [*VIEWS, "corpus"]:
         show(page, view)
+
+
+def test_a_long_name_of_a_set_ends_before_the_picture(open_page) -> None:
+    data = copy.deepcopy(STORED)
+    long = ["arc_challenge", "WWWWWWWWWWWWW", "雪" * 13, "🙂" * 13]
+    for one, name in zip(data["tasks"][: len(long)], long, strict=True):
+        for score in (*data["scores"], *data["differences"]):
+            score["task"] = name if score["task"] == one["name"] else score["task"]
+        one["name"] = name
+    page = open_page(data, width=360)
+    ends = page.locator(".scores-panel .eval-task").evaluate_all(
+        "all => all.map((one) => one.getBBox().x + one.getBBox().width)"
+    )
+    zero = page.locator(".scores-panel .grid-line").first.evaluate("one => Number(one.getAttribute('x1'))")
+    assert max(ends) <= zero - 5  # half a mark
+    expect(page.locator(".scores-panel .eval-task", has_text="arc_challenge").first).to_be_visible()
 
 
 def test_it_fits_a_phone_and_axe_finds_nothing(open_page) -> None:

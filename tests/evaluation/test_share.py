@@ -175,6 +175,49 @@ def test_the_command_says_where_it_cannot_give_the_numbers():
     assert "lm_eval run" not in coarse + merge
 
 
+def test_a_job_has_hours_and_cost_by_its_formula(tmp_path):
+    data = copy.deepcopy(STORED)
+    data["request"] |= {"items": "own", "models": ["owner/na.me", "/srv/$(touch own)", "pirate", "cautious"]}
+    data["models"][0] |= {"parameters": 7_000_000_000, "vocabulary": 100}
+    data["items"] = [
+        {**one, "id": str(place), "task": "arc_easy"} for place, one in enumerate(data["items"][:2])
+    ]
+    read = {"context": ["a", "b", "c"], "choices": [["d"], ["e", "f"]]}
+    longer = {"context": ["a"] * 10, "choices": [["d"], ["e"]]}
+    data["reads"] = [[{"context": [], "choices": [["x"] * 99]}, read], [longer]]
+    data["answers"] = [[{"read": 1}, {"read": 0}], *[[{"read": 0}, {"read": 0}]] * 3]
+    text = share.job(data, 0)
+    # 9 and 22 tokens; 2 · 7e9 · 10,000 · 15.5 operations at a fifth of 312 teraflops, after ten minutes
+    hours = 1 / 6 + 2.17e15 / 62.4e12 / 3600
+    assert f"a100-large (80 GB), {hours:.2f} hours, ${2.5 * hours:.2f} at $2.50 an hour" in text
+    assert "15.5 tokens an item" in text and "Memory: 28.0 GB for weights in float32" in text
+
+    def started(script: str) -> list[str]:
+        (tmp_path / "hf").write_text('#!/bin/sh\nprintf "%s\\n" "$@" > asked\n', encoding="utf-8")
+        (tmp_path / "hf").chmod(0o755)
+        path = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        subprocess.run(
+            ["bash", "-eu"], input=script, text=True, check=True, cwd=tmp_path, env=path, timeout=60
+        )
+        return (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+
+    words = started(text)
+    assert words[:6] == ["jobs", "uv", "run", "--flavor", "a100-large", "--timeout"]
+    assert words[6] == f"{round(120 * hours)}m" and "lm-eval[hf]==0.4.13" in words
+    folder = tmp_path / share.FOLDER
+    assert f"./{share.FOLDER}:{folder}" in words and words[words.index("--include_path") + 1] == str(folder)
+    assert words[words.index("lm_eval") :][:5] == ["lm_eval", "run", "--model", "hf", "--model_args"]
+    assert "pretrained=owner/na.me,dtype=float32" in words and words[-1] == "cuda"
+    whole = next(line for line in text.splitlines() if line.startswith("# hf jobs"))
+    assert started(whole.removeprefix("# "))[-7:-4] == ["arc_easy", "--num_fewshot", "0"]
+    assert "./FOLDER:/model" in (words := started(share.job(data, 1))) and "/srv" not in "".join(words)
+    assert "pretrained=/model,dtype=float32" in words and not (tmp_path / "own").exists()
+    assert "./shared/experts/pirate:/adapter" in started(share.job(data, 2))
+    data["models"][0]["parameters"] = 70_000_000_000
+    assert "No hardware" in share.job(data, 0) and "280 GB" in share.job(data, 0)
+    assert share.job(STORED, 3).startswith("# lm-eval's command cannot round")
+
+
 def test_a_task_of_lm_evals_own_has_its_short_command(tmp_path):
     data = copy.deepcopy(STORED)
     commit = "0123456789" * 4

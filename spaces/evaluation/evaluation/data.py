@@ -20,6 +20,9 @@ class Side(TypedDict):
     device: str
     packed: bool
     """Whether a prompt and its choices shared a row."""
+    parameters: int
+    vocabulary: int
+    """Tokens."""
     origin: Origin
 
 
@@ -162,6 +165,8 @@ class ShareTexts(TypedDict):
     """The same in the head of its card, `model-index`; the summary follows it."""
     command: str
     """What gives the same numbers in a shell with lm-eval."""
+    job: str
+    """What asks a full-size run of the same tasks of the Hub, with its hardware, hours and cost."""
 
 
 class Summary(TypedDict):

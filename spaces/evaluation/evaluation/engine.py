@@ -203,6 +203,8 @@ def side_of(name: str, rounding: str, loaded: Loaded) -> Side:
         "rounding": rounding,
         "device": loaded.device,
         "packed": bool(packable(loaded.model)),
+        "parameters": sum(one.numel() for one in loaded.model.parameters()),
+        "vocabulary": loaded.model.config.get_text_config().vocab_size,
         "origin": loaded.origin,
     }
 

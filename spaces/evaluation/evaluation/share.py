@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from evaluation.programs import READ_ITEMS, is_commit, task_lines
 from evaluation.request import Named, named
-from shared import experts
+from shared import experts, jobs
 from shared.card import hub_id, public_name
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 from shared.mean import AND
@@ -34,6 +34,10 @@ RESULTS_HEAD = f"""\
 # that are registered benchmarks. Values are shares from 0 to 1; some benchmarks count in percent.
 {PLACEHOLDER}"""
 FOLDER = "lm_eval_items"
+FULL = 10_000
+"""Items of a full-size run: as many as benchmarks have that models are ranked by (HellaSwag 10,042)."""
+BATCH = 8
+"""Rows that lm-eval reads at a time."""
 PLAIN = re.compile(r"[A-Za-z0-9_][\w.-]{0,99}", re.ASCII)
 
 
@@ -49,6 +53,7 @@ def shares(data: Compare) -> list[ShareTexts]:
             "results": results(data, place),
             "head": head(data, place),
             "command": command(data, place),
+            "job": job(data, place),
         }
         for place, side in enumerate(data["models"])
     ]
@@ -154,18 +159,14 @@ def command(data: Compare, model: int) -> str:
         model: its place.
     """
     asked, side = named(data["request"]["models"][model]), data["models"][model]
-    if asked.rounding or asked.parts[1:]:
-        what = f"round a model to {asked.rounding}" if asked.rounding else "merge models"
-        return (
-            f"# lm-eval's command cannot {what}. The program below the figure, under\n"
-            "# Code, does that and asks lm-eval.\n"
-        )
+    if cannot := _cannot(asked):
+        return cannot
     kinds = sorted({(item["task"], item["delimiter"]) for item in data["items"]})
     tasks = [f"items_{number}" for number in range(len(kinds))]
     asks = f"lm_eval run --model hf --model_args {_arguments(asked, side)}"
     chat = " --apply_chat_template" if data["provenance"]["chat"] else ""
     files = f"--include_path {FOLDER} --log_samples --output_path results"
-    more = f"{chat} --batch_size 8 --device {side['device']}"
+    more = f"{chat} --batch_size {BATCH} --device {side['device']}"
     names = [f"# {task}: {json.dumps(kind)}" for task, (kind, _) in zip(tasks, kinds, strict=True)]
     own = bool(data["request"]["items"].strip())
     words = "of your own" if own else "no task that comes with lm-eval"
@@ -199,13 +200,99 @@ def command(data: Compare, model: int) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _arguments(asked: Named, side: Side) -> str:
-    """What the command says of the model."""
+def job(data: Compare, model: int) -> str:
+    """A shell's lines that ask a full-size run of the same tasks of the Hub as a job with lm-eval 0.4.13,
+    with its hardware, hours and cost, or why there is none.
+
+    Floating-point operations are 2 for every parameter and token read; a model's memory is its weights in the
+    run's dtype, and twice the logits of a batch, of which lm-eval takes the logarithm.
+
+    Args:
+        data: a complete evaluation.
+        model: its place.
+    """
+    asked, side = named(data["request"]["models"][model]), data["models"][model]
+    if cannot := _cannot(asked):
+        return cannot
+    lengths = _lengths(data, model)
+    mean = sum(map(sum, lengths)) / len(lengths)
+    longest = max(map(max, lengths))
+    size = 4 if side["origin"]["dtype"] == "float32" else 2
+    needed = size * side["parameters"] + 2 * 4 * BATCH * longest * side["vocabulary"]
+    flavor = jobs.smallest(needed)
+    if flavor is None:
+        return f"# No hardware of the Hub's jobs that is known here has {needed / 1e9:.0f} GB for it.\n"
+    hours = jobs.hours(2 * side["parameters"] * FULL * mean, flavor)
+    mounted, place = _mounted(asked)
+    kinds = {(item["task"], item["delimiter"]) for item in data["items"]}
+    chat = ["--apply_chat_template"] if data["provenance"]["chat"] else []
+    runs = shlex.join(
+        ["hf", "jobs", "uv", "run", "--flavor", flavor.name, "--timeout", f"{jobs.limit_minutes(hours)}m",
+         "--secrets", "HF_TOKEN", "--with", "lm-eval[hf]==0.4.13", *mounted]
+    )  # fmt: skip
+    asks = f"lm_eval run --model hf --model_args {_arguments(asked, side, place)}"
+    more = shlex.join([*chat, "--batch_size", str(BATCH), "--device", "cuda"])
+    tasks = ",".join(f"items_{number}" for number in range(len(kinds)))
+    lines = [
+        "# A full-size run as a job of the Hub, which costs money. Not run here.",
+        f"# For {FULL:,} items: {flavor.name} ({flavor.card} GB), {hours:.2f} hours, "
+        f"${hours * flavor.price:.2f} at ${flavor.price:.2f} an hour ({jobs.PRICED}).",
+        f"# Hours = {jobs.START_MINUTES} minutes to start + 2 · {side['parameters']:,} parameters · {FULL:,} "
+        f"items · {mean:.1f} tokens an item",
+        f"# / {100 * jobs.USED:.0f} % of the {flavor.teraflops} teraflops that the card states. "
+        "The minutes and the share are assumed, not measured.",
+        "# Tokens are this run's, each choice read with its prompt; the time limit is twice the hours.",
+        f"# Memory: {needed / 1e9:.1f} GB for weights in {side['origin']['dtype']}, and logits of "
+        f"{BATCH} rows.",
+        *_cautions(asked, side),
+        "# 1. Put all items, one a line as the button Items saves them, into items.jsonl, and run step 1 of",
+        f"#    lm-eval's command, which writes the folder {FOLDER}.",
+        "# 2. Where that was run; the job's log ends with the scores:",
+        f'{runs} --volume "./{FOLDER}:$PWD/{FOLDER}" \\',
+        f'  {asks} --tasks {tasks} --include_path "$PWD/{FOLDER}" {more}',
+    ]
+    if data["request"]["items"].strip():
+        lines += [
+            f"# If {task} is lm-eval's own, unchanged, without examples, with all its documents:\n"
+            f"# {runs} {asks} --tasks {task} --num_fewshot 0 {more}"
+            for task, _ in _first_documents(data)
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _lengths(data: Compare, model: int) -> list[list[int]]:
+    """Of every item what lm-eval reads for a model: tokens of the prompt with each choice."""
+    read = [
+        reads[answer["read"]] for reads, answer in zip(data["reads"], data["answers"][model], strict=True)
+    ]
+    return [[len(one["context"]) + len(choice) for choice in one["choices"]] for one in read]
+
+
+def _mounted(asked: Named) -> tuple[list[str], str]:
+    """Options that give a job the folder of a model that the Hub has not, and where it is there."""
+    if asked.model in experts.NAMES:
+        return ["--volume", f"./shared/experts/{asked.model}:/adapter"], "/adapter"
+    return ([], "") if hub_id(asked.model) else (["--volume", "./FOLDER:/model"], "/model")
+
+
+def _cannot(asked: Named) -> str:
+    """Why lm-eval's command cannot ask a model; "" where it can."""
+    if not (asked.rounding or asked.parts[1:]):
+        return ""
+    what = f"round a model to {asked.rounding}" if asked.rounding else "merge models"
+    return (
+        f"# lm-eval's command cannot {what}. The program below the figure, under\n"
+        "# Code, does that and asks lm-eval.\n"
+    )
+
+
+def _arguments(asked: Named, side: Side, folder: str = "") -> str:
+    """What the command says of the model, or of its folder elsewhere."""
     origin = side["origin"]
     if asked.model in experts.NAMES:
-        said = {"pretrained": EMBEDDED_MODEL, "peft": f"shared/experts/{asked.model}"}
+        said = {"pretrained": EMBEDDED_MODEL, "peft": folder or f"shared/experts/{asked.model}"}
     else:
-        said = {"pretrained": asked.model if hub_id(asked.model) else "FOLDER"}
+        said = {"pretrained": asked.model if hub_id(asked.model) else folder or "FOLDER"}
         if is_commit(origin["revision"]):
             said["revision"] = origin["revision"]
     said["dtype"] = origin["dtype"]

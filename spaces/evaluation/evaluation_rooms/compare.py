@@ -66,8 +66,8 @@ def compare(request: CompareRequest) -> Iterator[dict[str, Any]]:
         verdicts, the first sentence first; scores by model and task with 95 % intervals; differences to the
             first model with gained, lost and p of an exact paired test; looks, the planned ones of the
             sequential test; items and answers with the log-likelihood of every token of every choice;
-            summary as markdown and csv, and for models results (.eval_results), head (model-index) and
-            command (lm-eval's).
+            summary as markdown and csv, and for models results (.eval_results), head (model-index),
+            command (lm-eval's) and job (a full-size run on the Hub).
     """
     for data in steps(request):
         if data["drawable"]:
@@ -80,8 +80,9 @@ def evaluate(request: CompareRequest) -> dict[str, Any]:
     Returns:
         verdicts in words; results, by model and task: n, correct, score, the ends of its 95 % interval, what
             guessing gives, Brier score; differences to the first model; summary as markdown and csv, and
-            for models results (.eval_results), head (model-index) and command (lm-eval's); contamination,
-            where a corpus is named: overlaps by item, scores of held and clean items.
+            for models results (.eval_results), head (model-index), command (lm-eval's) and job (a full-size
+            run on the Hub); contamination, where a corpus is named: overlaps by item, scores of held and
+            clean items.
     """
     data: Any = last(steps(request))
     chance = {task["name"]: task["chance"] for task in data["tasks"]}

@@ -15,7 +15,7 @@ from finetuning.plan import PlanRequest, Shape
 from finetuning.rows import objects
 from finetuning.train_programs import TAKEN, named, opening, rows_listing
 from finetuning.train_request import TrainRequest
-from shared import experts
+from shared import experts, jobs
 
 VERSIONS = {"trl": "1.16.0", "axolotl": "0.19.0"}
 """Of which what follows is true."""
@@ -26,17 +26,6 @@ TRAINERS = {
     "kto": ("trl", "KTO"),
 }
 """Where TRL has each trainer, and how its names begin."""
-FLAVORS = (
-    ("t4-small", 16, 65),
-    ("l4x1", 24, 121),
-    ("a10g-small", 24, 125),
-    ("a100-large", 80, 312),
-)
-"""Hardware of the Hub's jobs: name, GB of GPU memory, teraflops in half precision as its maker states."""
-USED = 0.2
-"""Share of those that a small batch gets. Assumed, not measured."""
-START_MINUTES = 10
-"""Until a job has its packages and weights. Assumed, not measured."""
 
 
 def _targets(data: Mapping[str, Any]) -> tuple[list[str], list[int] | None]:
@@ -328,7 +317,7 @@ def job(request: TrainRequest, shape: Shape, longest: int, *, taken: bool = Fals
     """The smallest hardware that a run of the TRL script fits on, and how long it takes; None for none.
 
     Bytes as `plan.peak`; floating-point operations 6 for every parameter and token read (2 forward, 4 back;
-    a LoRA does without some of the latter), over `USED` of what the card states.
+    a LoRA does without some of the latter), over `jobs.USED` of what the card states.
 
     Args:
         request: of the run.
@@ -339,24 +328,23 @@ def job(request: TrainRequest, shape: Shape, longest: int, *, taken: bool = Fals
     texts = 1 if request.objective == "sft" else 2
     tokens = request.batch * texts * longest
     needed = plan.peak(shape, "lora", "float32", tokens, checkpointing=False)
-    flavor = next((one for one in FLAVORS if needed <= plan.FREE * one[1] * 1e9), None)
+    flavor = jobs.smallest(needed)
     if flavor is None:
         return None
-    name, card, teraflops = flavor
     operations = 6 * shape.parameters * tokens * request.steps * (1 if request.objective == "sft" else 1.5)
-    hours = START_MINUTES / 60 + operations / (USED * teraflops * 1e12) / 3600
-    asked = max(1, round(2 * 60 * hours))
-    command = ["hf", "jobs", "uv", "run", "--flavor", name, "--timeout", f"{asked}m"]
+    hours = jobs.hours(operations, flavor)
+    command = ["hf", "jobs", "uv", "run", "--flavor", flavor.name]
+    command += ["--timeout", f"{jobs.limit_minutes(hours)}m"]
     command += ["--secrets", "HF_TOKEN", "--env", "PUSH_TO=OWNER/NAME"]
     command += ["--volume", f"./{TAKEN[0]}:{TAKEN[1]}"] if taken else []
     before = "" if texts == 1 else " · 1.5 with the model before training"
     words = (
         f"{needed / 1e9:.1f} GB at the peak (float32 LoRA, {tokens:,} tokens a step); {operations:.2g} "
-        f"operations = 6 · parameters · tokens of all steps{before}, at {100 * USED:.0f} % of the "
-        f"{teraflops} teraflops that the card states, and {START_MINUTES} minutes to start: assumed, not "
-        "measured; the time limit is twice that"
+        f"operations = 6 · parameters · tokens of all steps{before}, at {100 * jobs.USED:.0f} % of the "
+        f"{flavor.teraflops} teraflops that the card states, and {jobs.START_MINUTES} minutes to start: "
+        "assumed, not measured; the time limit is twice that"
     )
-    return Job(name, card, needed, hours, words, shlex.join([*command, "train.py"]))
+    return Job(flavor.name, flavor.card, needed, hours, words, shlex.join([*command, "train.py"]))
 
 
 def data_files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, bytes]:

@@ -31,16 +31,13 @@ from shared.checks import flag, one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL, embedded_folder
 from shared.errors import VisitorError, reason
 from shared.imports import import_transformers
+from shared.jobs import FREE
 from shared.request import setting
 
 METHODS = ("full", "lora", "qlora")
 CARDS = (8, 16, 24, 80)
 """Of GPUs, in GB of 10⁹ bytes."""
 LENGTHS = (256, 512, 1_024, 2_048, 4_096, 8_192)
-FREE = 0.92
-"""Share of a card that is counted on; the rest is CUDA's own and gaps between what is allocated. Assumed, not
-measured.
-"""
 WORDS = (
     "peak = weights + states + activations (full: the larger of activations and gradients); activations = "
     "tokens · (L·a·(8H + 4I) + 12·V), checkpointed tokens · (L·a·H + a·(8H + 4I) + 12·V)"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from finetuning.plan import FREE, PlanRequest
+from finetuning.plan import PlanRequest
+from shared.jobs import FREE
 
 
 def listings(request: PlanRequest, data: Mapping[str, Any]) -> dict[str, str]:

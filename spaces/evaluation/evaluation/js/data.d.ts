@@ -9,6 +9,9 @@ export interface Side {
   device: string;
   /** Whether a prompt and its choices shared a row. */
   packed: boolean;
+  parameters: number;
+  /** Tokens. */
+  vocabulary: number;
   origin: Origin;
 }
 
@@ -138,6 +141,8 @@ export interface ShareTexts {
   head: string;
   /** What gives the same numbers in a shell with lm-eval. */
   command: string;
+  /** What asks a full-size run of the same tasks of the Hub, with its hardware, hours and cost. */
+  job: string;
 }
 
 /** The result to take away. */

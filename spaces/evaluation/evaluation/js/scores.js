@@ -11,14 +11,14 @@ import { openChart } from "../../../../shared/js/chart.js";
 import { buttonLike, s } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
 import { asPoints, whisker } from "./marks.js";
-import { sentenceList, shortened } from "./words.js";
+import { fitted, sentenceList } from "./words.js";
 
 /**
  * @import {Compare, Difference, Score} from "./data.js"
  * @import {Session} from "./compare.js"
  */
 
-const LEFT = 92;
+const LEFT = 112;
 const TOP = 34;
 const GAP = 46;
 const BESIDE = 660; // pixels in which scores and differences fit side by side
@@ -120,7 +120,7 @@ function drawScores(data, wide, id, session, toItems) {
  */
 function taskLabel(task, y) {
   const kind = task ? "eval-task" : "eval-task eval-whole";
-  return s("text", { class: kind, x: 10, y: y + 4 }, shortened(task || "all items", 13));
+  return s("text", { class: kind, x: 10, y: y + 4 }, fitted(task || "all items", 8.5));
 }
 
 /**

@@ -46,7 +46,7 @@ export function openShare(panel) {
 function shareParts(panel, data, model, choose) {
   if (!data.summary) return [h("p", { class: "said" }, "The texts come when the run is over.")];
   const { markdown, csv, models } = data.summary;
-  const { results, head, command } = models[model];
+  const { results, head, command, job } = models[model];
   /** @type {Shareable[]} */
   const whole = [
     { label: "Summary, Markdown", text: markdown, name: "evaluation.md", type: "text/markdown" },
@@ -70,6 +70,12 @@ function shareParts(panel, data, model, choose) {
       label: "lm-eval's command",
       text: command,
       name: "lm_eval.sh",
+      type: "text/x-shellscript",
+    },
+    {
+      label: "A full-size run as a job of the Hub, with its cost",
+      text: job,
+      name: "job.sh",
       type: "text/x-shellscript",
     },
   ];

@@ -79,7 +79,9 @@ function votePanel(data, booth) {
       "span",
       { class: "said" },
       at === undefined
-        ? `All ${plural(places.length, "pair")} have a vote.`
+        ? places.length === 1
+          ? "The pair has a vote."
+          : `All ${plural(places.length, "pair")} have a vote.`
         : `Pair ${done + 1} of ${places.length}`,
     ),
     h(

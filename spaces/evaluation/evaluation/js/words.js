@@ -11,6 +11,22 @@ export function shortened(text, most) {
 }
 
 /**
+ * A label shortened to a width, whatever its letters.
+ * @param {string} text
+ * @param {number} most widths of the letter M's square, about
+ */
+export function fitted(text, most) {
+  const wide = (/** @type {string} */ one) =>
+    /[\u1100-\uffff]|[^\0-\uffff]/u.test(one) ? 1.4 : /[mwA-Z@%…]/.test(one) ? 1 : 0.65;
+  const letters = [...text];
+  const widths = letters.map(wide);
+  if (widths.reduce((sum, one) => sum + one, 0) <= most) return text;
+  let left = most - 1;
+  const end = widths.findIndex((one) => (left -= one) < 0);
+  return `${letters.slice(0, end).join("")}…`;
+}
+
+/**
  * A choice shortened to where it differs from the others, which may begin alike.
  * @param {string} choice
  * @param {readonly string[]} choices
