@@ -13,7 +13,7 @@ FREE = 0.92
 measured.
 """
 PRICED = "November 2026"
-"""When the prices were read."""
+"""As of when the prices are stated."""
 
 
 @dataclass(frozen=True)
