@@ -433,12 +433,13 @@ def _show_steps(folder: Path, room: Room[Any], name: str, steps: Sequence[Step])
 
     def step(values: Values, event: gr.EventData) -> Values:
         data = results[min(max(int(event.at), 0), len(results) - 1)]
-        kept = values[before] or ({box: values[box] for box in boxes}, values[room.state])
+        kept = None if event.own else values[before]  # what a visitor ran in between is theirs now
+        kept = kept or ({box: values[box] for box in boxes}, values[room.state])
         request = room.request.parse(**data["request"])
         return {before: kept, **room.follow({room.figure: data, **room.form(request)})}
 
-    def leave(values: Values) -> Values:
-        if values[before] is None:
+    def leave(values: Values, event: gr.EventData) -> Values:
+        if values[before] is None or event.own:
             return {before: None}
         form, data = values[before]
         return {before: None, **form, **room.follow({room.figure: data}), room.state: data}

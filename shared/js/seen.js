@@ -178,16 +178,26 @@ function named(root, selector, nameOf) {
 function controlsOf(root) {
   return named(root, SETTABLE, (control) => {
     const label = control.closest("label");
-    const words = [...(label?.childNodes ?? [])].filter((node) => node instanceof Text);
-    const said = control.getAttribute("aria-label") ?? words.map(({ data }) => data).join("");
+    // a word that the page explains is an element of its own
+    const words = [...(label?.childNodes ?? [])].filter((node) =>
+      /^(#text|DFN)$/.test(node.nodeName),
+    );
+    const said = control.getAttribute("aria-label") ?? words.map((one) => one.textContent).join("");
     return said.trim().slice(0, 40);
   });
 }
 
 /** @param {HTMLSelectElement | HTMLInputElement} control */
 function valueOf(control) {
-  const ticked = control instanceof HTMLInputElement && /checkbox|radio/.test(control.type);
-  return ticked ? String(Number(control.checked)) : control.value;
+  return isTicked(control) ? String(Number(control.checked)) : control.value;
+}
+
+/**
+ * @param {HTMLSelectElement | HTMLInputElement} control
+ * @returns {control is HTMLInputElement}
+ */
+function isTicked(control) {
+  return /checkbox|radio/.test(control.type);
 }
 
 /**
@@ -219,11 +229,13 @@ function setControls(root, values) {
     if (!control || control.disabled || typeof value !== "string") fits = false;
     else if (valueOf(control) !== value) {
       const before = valueOf(control);
-      if (control instanceof HTMLInputElement && /checkbox|radio/.test(control.type))
-        control.checked = value === "1";
-      else control.value = value;
+      const put = (/** @type {string} */ one) => {
+        if (isTicked(control)) control.checked = one === "1";
+        else control.value = one;
+      };
+      put(value);
       fits = valueOf(control) === value && fits;
-      if (valueOf(control) !== value) control.value = before;
+      if (valueOf(control) !== value) put(before);
       else
         for (const doing of ["input", "change"])
           control.dispatchEvent(new Event(doing, { bubbles: true }));

@@ -11,6 +11,7 @@ const NOT_IN =
   "script, style, svg, code, pre, textarea, select, option, button, a, bdi, summary, dfn, h1, " +
   "[role=button], [role=tab], [role=treeitem], [role=listbox], [role=status], [role=alert], " +
   "[aria-live], [aria-hidden=true], [contenteditable], .figure-title, .hint, .about, " +
+  "label:has([type=radio], [type=checkbox]), " + // a press anywhere on it chooses
   ".share-panel, .tour-bar, .term-tip";
 
 /** The pages that have their glossary. @type {WeakSet<HTMLElement>} */

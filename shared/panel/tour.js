@@ -37,16 +37,34 @@ export function renderTour(element, tour, host) {
     const figure = figureAbove(element);
     if (!figure?.checkVisibility() || at >= 0) return; // another room is open
     if (figure?.querySelector(".state progress")) return say([h("p", {}, GOING_ON)]);
+    before = seenNow(document.activeElement);
+    go(0);
+  };
+  /**
+   * @param {Element | null} focus
+   * @returns {Before}
+   */
+  const seenNow = (focus) => {
+    const figure = figureAbove(element);
     const { shows } = /** @type {{shows?: {request?: unknown}}} */ (figure ?? {});
-    before = {
+    return {
       request: shows?.request,
       view: viewOf(figure).name,
       seen: figure?.dataset.seen ?? "",
-      focus: document.activeElement,
+      focus,
     };
-    go(0);
+  };
+  /** Whether the visitor has run something since the tour began: that is theirs now. */
+  const hasRun = () => {
+    const { request } = seenNow(null);
+    const known = [before?.request, ...tour.steps.map(({ asked }) => asked)];
+    return (
+      request !== undefined && !known.some((one) => JSON.stringify(one) === JSON.stringify(request))
+    );
   };
   const go = (/** @type {number} */ to) => {
+    const own = at >= 0 && hasRun();
+    if (own) before = seenNow(before?.focus ?? null);
     at = to;
     const { says, view, seen, asked } = tour.steps[at];
     const last = at === tour.steps.length - 1;
@@ -66,7 +84,7 @@ export function renderTour(element, tour, host) {
     ]);
     element.querySelector("button.next")?.scrollIntoView({ block: "nearest" });
     /** @type {HTMLElement | null} */ (element.querySelector("button.next"))?.focus();
-    host.emit("step", { at });
+    host.emit("step", { at, own });
     open(asked, view, JSON.stringify(seen), true);
   };
   /**
@@ -94,10 +112,12 @@ export function renderTour(element, tour, host) {
     waiting = setTimeout(look, DRAWN_MILLISECONDS);
   };
   const leave = () => {
+    const own = hasRun();
     at = -1;
+    clearTimeout(waiting);
     say([]);
-    host.emit("leave", {});
-    if (before?.request) open(before.request, before.view, before.seen, false);
+    host.emit("leave", { own });
+    if (before?.request && !own) open(before.request, before.view, before.seen, false);
     if (before?.focus instanceof HTMLElement) before.focus.focus();
     before = null;
   };

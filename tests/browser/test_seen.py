@@ -197,3 +197,32 @@ def test_a_permalink_shows_what_its_maker_saw(browser, suite_url):
         )
         page.goto(link.partition("&seen=")[0] + "&seen=%7B")
         expect(figure.locator(".warnings")).to_contain_text("does not fit", timeout=60_000)
+
+
+EXPLAIN = """() => {
+  const label = document.querySelector(".panel:not([hidden]) label:has([type=radio]:not(:checked))");
+  const [text] = [...label.childNodes].filter((node) => node instanceof Text && node.data.trim());
+  const word = document.createElement("dfn");
+  word.append(text.data);
+  text.replaceWith(word);
+}"""
+
+
+def test_a_control_is_held_by_its_whole_name(browser):
+    """Also where the page explains a word of it; a value that it cannot have leaves it as it was."""
+    with figures(browser, SPACES / "decoding" / "decoding" / "js") as make:
+        seen = []
+        for explained in (False, True):
+            page = make(stored("decoding", "lighthouse"))
+            page.locator('[role=tab][data-view="text"]').first.click()
+            if explained:
+                page.evaluate(EXPLAIN)
+            panel = page.locator(".panel:not([hidden])")
+            panel.locator("[type=radio]:not(:checked)").first.check()
+            seen.append(seen_of(page))
+            chosen = page.locator(".panel:not([hidden]) [type=radio]:checked")
+            assert chosen.count() == 1
+        assert seen[0] and seen[0] == seen[1]
+        name = next(name for name, value in json.loads(seen[0])["set"].items() if value == "1")
+        page.evaluate(OPEN, ["text", json.dumps({"set": {name: "x"}})])
+        assert chosen.count() == 1

@@ -46,3 +46,18 @@ def test_three_steps_and_back(browser, suite_url):
         expect(figure).to_have_attribute("data-seen", re.compile("row"))
         expect(page).to_have_url(address)
         assert figure.inner_text() == before
+
+        # what is run while the steps are shown is the visitor's own
+        page.get_by_role("button", name="Show me").first.click()
+        expect(figure.locator(".tags")).to_contain_text("stored example")
+        threshold.fill("0.5")
+        threshold.press("Tab")
+        page.locator("#start").click()
+        expect(page).to_have_url(re.compile("threshold=0.5"), timeout=60_000)
+        own = page.url
+        bar.get_by_role("button", name="Next").click()
+        expect(figure.locator(".tags")).to_contain_text("stored example")
+        bar.get_by_role("button", name="Leave").click()
+        expect(figure.locator(".tags")).not_to_contain_text("stored example")
+        expect(threshold).to_have_value("0.5")
+        expect(page).to_have_url(own)

@@ -452,3 +452,15 @@ def test_wrong_values_get_a_sentence(values):
     with pytest.raises(VisitorError) as caught:
         Request.parse(**values)
     assert caught.value.what.endswith(".") and caught.value.remedy.endswith(".")
+
+
+def test_rows_of_the_shelf_are_read_as_their_file_says(monkeypatch, tmp_path):
+    """The name on the shelf has no ending that tells the format."""
+    from dedup_rooms import source
+
+    path = tmp_path / "kept.jsonl"
+    path.write_text('{"text": "one"}\n{"text": "two"}\n', encoding="utf-8")
+    monkeypatch.setattr(source.shelf, "rows_of", lambda name: path)
+    name = f"made/deduplicated-{'a' * 16}"
+    found = source.open_rows(Request(dataset=name))
+    assert (found.name, found.format, found.rows) == (name, "jsonl", 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,8 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
     if request.dataset in examples.DATASETS:
         return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
     if shelf.is_made(request.dataset):
-        return _parsed(shelf.rows_of(request.dataset), request.dataset, request.limit)
+        rows = shelf.rows_of(request.dataset)
+        return replace(_parsed(rows, rows.name, request.limit), name=request.dataset)
     if not request.dataset:
         raise VisitorError("There is nothing to read yet.", "Drop a file, or name a dataset of the Hub.")
     return read_hub(request.dataset, request.config, request.split, request.limit, token)
