@@ -9,7 +9,10 @@ import pytest
 
 from shared import page, suite
 
-SPACES = [*suite.names()]
+SPACES = [
+    name for name in suite.names() if (suite.ROOT / "spaces" / name / f"{name}_rooms" / "tours.py").is_file()
+]
+"""A new Space may come without."""
 
 
 def tours(space):
