@@ -16,8 +16,10 @@ from urllib.parse import urlencode
 import gradio as gr
 from gradio.context import Context
 
-from shared import owner, shelf
+from shared import owner, shelf, whole
 from shared.catalogue import names
+
+shelf.openers.update(adapter=whole.opened, gguf=whole.opened)
 
 FILL = "fill"
 """In a link: the settings go into the room's fields, and the visitor starts the run."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +27,9 @@ MODELS: tuple[Kind, ...] = ("model", "adapter", "gguf")
 """What opens wherever a model is named."""
 Relation = Literal["finetune", "adapter", "merge", "quantized"]
 """Of a made thing to its parents, as the Hub has them; "" for rows."""
+
+openers: dict[Kind, Callable[[Made], Path]] = {}
+"""By kinds that are no whole model yet: what makes a folder with one. `shared.entrances` fills it."""
 
 _TOKEN = re.compile(rf"{PREFIX}(?:[a-z0-9.]+-)*([a-z2-7]{{{files.TOKEN}}})")
 _ANY = re.compile(rf"(?<![\w/.-]){PREFIX}(?:[a-z0-9.]+-)+[a-z2-7]{{{files.TOKEN}}}(?![\w-])")
@@ -206,11 +209,7 @@ def folder_of(name: str) -> Path:
     made = made_of(name)
     if made.kind not in MODELS:
         raise VisitorError(f"{name} is no model.", "Name it where a dataset is asked for.")
-    if made.kind == "model":
-        return made.folder
-    from shared import whole
-
-    return whole.opened(made)
+    return made.folder if made.kind == "model" else openers[made.kind](made)
 
 
 def rows_of(name: str) -> Path:

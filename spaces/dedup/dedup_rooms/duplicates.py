@@ -202,8 +202,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         elem_id="files",
     )
     opens = entrances.result()
-    result = gr.State(EXAMPLE)
-    choice = gr.State(None)
+    result, choice = gr.State(EXAMPLE), gr.State(None)
 
     def run(request: Request, values: Values) -> Iterator[Values]:
         upload = values[file]
@@ -284,8 +283,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     def prepare(state: Any, choice: Data | None, labels: str) -> Any:
         try:
             paths = download(state, choice, labels)
-            made = shelved(state, Path(paths[0]))
-            return gr.Files(value=paths, visible=True), entrances.links(made)
+            return gr.Files(value=paths, visible=True), entrances.links(shelved(state, Path(paths[0])))
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             gr.Warning(str(for_visitor(error)))
             return gr.skip(), gr.skip()
