@@ -19,7 +19,7 @@ from gradio.context import Context
 from shared import owner, shelf, whole
 from shared.catalogue import names
 
-shelf.openers.update(adapter=whole.opened, gguf=whole.opened)
+shelf.openers["adapter"] = shelf.openers["gguf"] = whole.opened
 
 FILL = "fill"
 """In a link: the settings go into the room's fields, and the visitor starts the run."""
