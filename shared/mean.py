@@ -26,8 +26,8 @@ _kept: WeakKeyDictionary[PreTrainedModel, tuple[list[ReferenceType[PreTrainedMod
 
 
 def mean(parts: Sequence[Loaded]) -> Loaded:
-    """The model whose every weight is the mean of that weight in some models, in float32; tokenizer and
-    settings are the first one's. The models themselves are not touched.
+    """The model whose every weight is the mean of that weight in some models, summed in float32 and kept in
+    the first one's dtype; tokenizer and settings are the first one's. The models themselves are not touched.
 
     Args:
         parts: models of one shape and vocabulary; of one alone it is that model.

@@ -84,11 +84,17 @@ def stored(folder: Path, name: str) -> dict[str, Any]:
 
 
 def model_field(
-    value: str = models.EMBEDDED_MODEL, label: str = "Model (any causal LM of the Hub)", **settings: Any
+    value: str = models.EMBEDDED_MODEL,
+    label: str = "Model (any causal LM of the Hub)",
+    none: str = "",
+    **settings: Any,
 ) -> gr.Dropdown:
-    """The choice of a model: one of the catalogue, of the visitor's shelf, or any other by its name."""
+    """The choice of a model: one of the catalogue, of the visitor's shelf, or any other by its name; with
+    words for it, no model too.
+    """
+    choices = [*([(none, "")] if none else []), *models.CATALOGUE]
     return entrances.offered(
-        gr.Dropdown(list(models.CATALOGUE), value=value, allow_custom_value=True, label=label, **settings)
+        gr.Dropdown(choices, value=value, allow_custom_value=True, label=label, **settings)
     )
 
 

@@ -26,7 +26,6 @@ from decoding_rooms.common import (
 from decoding_rooms.decode import RECORD
 from decoding_rooms.growth import growth
 from shared import experts, gpu, limits, models, page
-from shared.entrances import offered
 from shared.figure import Figure
 from shared.models import Loaded
 from shared.room import Room, cancel_button, drawing, run_button
@@ -153,16 +152,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[PairRequest]:
         model = page.model_field(
             request.model, label="First model", scale=3, min_width=190, elem_id="pair-model"
         )
-        other = offered(
-            gr.Dropdown(
-                [("the same model", ""), *models.CATALOGUE],
-                value=request.other,
-                allow_custom_value=True,
-                label="Second model",
-                scale=3,
-                min_width=150,
-                elem_id="pair-other",
-            )
+        other = page.model_field(
+            request.other,
+            "Second model",
+            "the same model",
+            scale=3,
+            min_width=150,
+            elem_id="pair-other",
         )
         rounding = gr.Dropdown(
             [("as it is", ""), *TYPES],

@@ -13,8 +13,7 @@ from evaluation.data import Arena, Waiting
 from evaluation.examples import ARENA
 from evaluation.request import EXPECTS, JudgeRequest
 from evaluation_rooms.common import RENDERER, TITLE, example, models_field, moved, waiting
-from shared import gpu, models
-from shared.entrances import offered
+from shared import gpu, models, page
 from shared.figure import Figure
 from shared.models import Loaded
 from shared.room import Data, Room, cancel_button, drawing, open_room, run_button
@@ -80,16 +79,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:
     boxes: dict[str, Any] = {}
     with gr.Row(equal_height=True):
         boxes["models"] = models_field(first.models, elem_id="judge-models")
-        boxes["judge"] = offered(
-            gr.Dropdown(
-                [("none", ""), *models.CATALOGUE],
-                value=first.judge,
-                allow_custom_value=True,
-                label="Judge, a model that reads every pair in both orders",
-                scale=3,
-                min_width=220,
-                elem_id="judge-model",
-            )
+        boxes["judge"] = page.model_field(
+            first.judge,
+            "Judge, a model that reads every pair in both orders",
+            "none",
+            scale=3,
+            min_width=220,
+            elem_id="judge-model",
         )
         buttons = run_button("Make pairs", elem_id="judge-run"), cancel_button(elem_id="judge-cancel")
     with gr.Accordion("Advanced: prompts, length of answers, seed", open=False):

@@ -13,7 +13,7 @@ from merging.explore_request import MAX_OTHERS, ExploreRequest
 from merging.request import Request
 from merging_rooms import behaviour_form
 from merging_rooms.common import RENDERER, TITLE, example
-from shared import gpu, models
+from shared import gpu, models, page
 from shared.entrances import offered
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -121,16 +121,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, recipe: gr.Textbox) -> Room:
     first = example("explore")
     request = ExploreRequest.parse(**first["request"])
     with gr.Row(equal_height=True):
-        origin = offered(
-            gr.Dropdown(
-                list(models.CATALOGUE),
-                value=request.origin,
-                allow_custom_value=True,
-                label="Origin, every weight 0",
-                scale=4,
-                min_width=220,
-                elem_id="origin",
-            )
+        origin = page.model_field(
+            request.origin, "Origin, every weight 0", scale=4, min_width=220, elem_id="origin"
         )
         others = offered(
             gr.Dropdown(
