@@ -92,7 +92,7 @@ def model_field(
     """The choice of a model: one of the catalogue, of the visitor's shelf, or any other by its name; with
     words for it, no model too.
     """
-    choices = [*([(none, "")] if none else []), *models.CATALOGUE]
+    choices: list[Any] = [*([(none, "")] if none else []), *models.CATALOGUE]
     return entrances.offered(
         gr.Dropdown(choices, value=value, allow_custom_value=True, label=label, **settings)
     )
