@@ -78,7 +78,7 @@ def suite_card() -> str:
         "short_description": ", ".join(one["title"] for one in heads).capitalize(),
         "suggested_hardware": "zero-a10g",
         "hf_oauth": True,
-        "hf_oauth_scopes": ["contribute-repos"],
+        "hf_oauth_scopes": sorted({scope for one in heads for scope in one.get("hf_oauth_scopes", [])}),
         "models": sorted({model for one in heads for model in one.get("models", [])}),
         "preload_from_hub": sorted({files for one in heads for files in one.get("preload_from_hub", [])}),
         "course": {"thumbnail": LANDING},
