@@ -90,7 +90,8 @@ def test_card_says_what_the_hub_needs(name):
         "pink",
         "gray",
     }
-    # creates repositories and sees those alone; write-repos could create none. Evaluation opens pull requests.
+    # creates repositories and sees those alone; write-repos could create none. Evaluation opens pull
+    # requests.
     scope = "write-discussions" if name == "evaluation" else "contribute-repos"
     if head.get("hf_oauth"):
         assert head["hf_oauth_scopes"] == [scope]
