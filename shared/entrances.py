@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import gradio as gr
 from gradio.context import Context
 
-from shared import owner, shelf, whole
+from shared import made_rows, owner, shelf, whole
 from shared.catalogue import names
 
 shelf.openers["adapter"] = shelf.openers["gguf"] = whole.opened
@@ -38,12 +38,11 @@ MODEL_ROOMS: dict[str, dict[str, Any]] = {
 ROWS_ROOMS: dict[str, dict[str, Any]] = {
     "finetuning": {"room": "mask", "dataset": "{name}"},
     "dedup": {"room": "duplicates", "dataset": "{name}"},
+    "evaluation": {"room": "compare", "corpus_dataset": "{name}"},
 }
 """The same of a dataset's rows."""
 NAMES = {"finetuning": "fine-tuning"}
 """Spaces whose name is no word."""
-JSON = (".jsonl", ".json")
-"""Files of rows that fine-tuning reads."""
 TREE = {"room": "tree", "tree": "{name}"}
 """Of the family tree, in merging."""
 
@@ -108,7 +107,7 @@ def links(made: shelf.Made | None) -> str:
     if made is None:
         return ""
     rooms = ROWS_ROOMS if made.kind == "rows" else MODEL_ROOMS
-    if made.kind == "rows" and not made.file.endswith(JSON):
+    if made.kind == "rows" and not made_rows.reads(made.file):
         rooms = {"dedup": ROWS_ROOMS["dedup"]}
     suite = "LLM_COURSE_SUITE" in os.environ
     here = [space for space in names() if space in rooms] if suite else []

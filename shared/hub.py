@@ -19,7 +19,7 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from shared import files, limits, owner, shelf
+from shared import files, limits, made_rows, owner, shelf
 from shared.errors import VisitorError, reason
 
 if TYPE_CHECKING:
@@ -535,10 +535,11 @@ def dataset_rows(
     token: str | None = None,
     revision: str | None = None,
 ) -> tuple[Table, bool]:
-    """Stream the first rows of a dataset of the Hub; files of this machine are never read.
+    """Stream the first rows of a dataset of the Hub, or read those of a name of the shelf; no other file of
+    this machine is read.
 
     Args:
-        name: owner/name.
+        name: owner/name, or `made/…`, which has no config and no splits.
         config: of the dataset, its default where None.
         split: of the config.
         limit: rows at most.
@@ -550,8 +551,10 @@ def dataset_rows(
 
     Raises:
         VisitorError: unknown, gated, without that config or split, more than `limits.MAX_FILE_BYTES`, or the
-            Hub cannot be reached.
+            Hub cannot be reached; or as `made_rows.table_of`.
     """
+    if shelf.is_made(name):
+        return made_rows.table_of(name, limit)
     import pyarrow as pa
     from datasets import load_dataset
     from datasets.exceptions import DatasetNotFoundError
@@ -625,11 +628,13 @@ def _keep_to_the_hub() -> None:
 
 
 def dataset_revision(name: str) -> str:
-    """The commit that a dataset's main branch stands at.
+    """The commit that a dataset's main branch stands at; what is on the shelf has none.
 
     Raises:
-        VisitorError: unknown, gated, private, or the Hub cannot be reached.
+        VisitorError: unknown, gated, private, or the Hub cannot be reached; or as `shelf.made_of`.
     """
+    if shelf.is_made(name):
+        return f"on the shelf: {shelf.made_of(name).sentence}"
     from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 
     check_id(name, "dataset")

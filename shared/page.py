@@ -98,6 +98,16 @@ def model_field(
     )
 
 
+def dataset_field(
+    value: str = "", label: str = "or a Hub dataset", known: Sequence[str] = (), **settings: Any
+) -> gr.Dropdown:
+    """The choice of a dataset: one of those that lie beside the app, of the visitor's shelf, or any other by
+    its name.
+    """
+    box = gr.Dropdown([*known], value=value, allow_custom_value=True, label=label, **settings)
+    return entrances.offered(box, ("rows",))
+
+
 def push_row(
     label: str,
     push: Callable[..., str],

@@ -32,7 +32,7 @@ openers: dict[Kind, Callable[[Made], Path]] = {}
 """By kinds that are no whole model yet: what makes a folder with one. `shared.entrances` fills it."""
 
 _TOKEN = re.compile(rf"{PREFIX}(?:[a-z0-9.]+-)*([a-z2-7]{{{files.TOKEN}}})")
-_ANY = re.compile(rf"(?<![\w/.-]){PREFIX}(?:[a-z0-9.]+-)+[a-z2-7]{{{files.TOKEN}}}(?![\w-])")
+_ANY = re.compile(rf"(?:(?<=hf://)|(?<![\w/.-])){PREFIX}(?:[a-z0-9.]+-)+[a-z2-7]{{{files.TOKEN}}}(?![\w-])")
 _RESULT = re.compile(rf"{files.RESULT}([a-z2-7]{{{files.TOKEN}}})", re.IGNORECASE)
 _RECORD = ".made.json"
 _MOST_WORDS = 32

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.parse
@@ -22,6 +23,11 @@ from tests.conftest import Server
 from tests.shared.zerogpu import PRELUDE, Scheduler
 
 MINE, YOURS = "m" * 32, "y" * 32
+MAKE_ROWS = """async () => {
+  const asked = { method: "POST", headers: { "Content-Type": "application/json" }, body: '{"data": []}' };
+  const { event_id } = await (await fetch("gradio_api/call/make_rows", asked)).json();
+  return await (await fetch(`gradio_api/call/make_rows/${event_id}`)).text();
+}"""
 REFUSED = "on your shelf. Made things open for the one who made them"
 
 
@@ -135,6 +141,22 @@ def test_nobody_else_opens_it_by_api_mcp_link_figure_or_file(server, maker, who)
         assert '["", ' in yours.call("make"), "who cannot come back has no shelf"
 
 
+def test_rows_open_for_their_maker_alone(server):
+    mine = Visitor(server, MINE)
+    name, path = mine.client.predict(api_name="/make_rows")
+    assert mine.client.predict(dataset=name, api_name="/rows")["rows"] == [{"text": "secret"}]
+    assert mine.ask(f"/gradio_api/file={path}") == (200, '{"text": "secret"}\n')
+    for who in (YOURS, ""):
+        yours = Visitor(server, who)
+        assert REFUSED in yours.refusal("rows", name)
+        body = {"name": "rows", "arguments": {"dataset": name}}
+        call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": body}
+        assert REFUSED in yours.ask("/gradio_api/mcp/", call)[1]
+        assert yours.ask(f"/gradio_api/file={path}")[0] == 403
+        said = yours.call("read", {"path": path, "meta": {"_type": "gradio.FileData"}})
+        assert "event: error" in said and "secret" not in said
+
+
 def test_a_page_gives_a_cookie_of_its_own_and_links_open_for_the_maker_alone(browser, server):
     context, other = browser.new_context(), browser.new_context()
     try:
@@ -146,6 +168,13 @@ def test_a_page_gives_a_cookie_of_its_own_and_links_open_for_the_maker_alone(bro
         made = code.inner_text()
         page.locator("#model input").click()
         page.get_by_role("option", name=made).wait_for()
+        page.keyboard.press("Escape")
+        assert "event: complete" in page.evaluate(MAKE_ROWS)
+        page.reload()
+        page.locator("#dataset input").click()
+        option = page.get_by_role("option", name=re.compile("made/kept-"))
+        option.wait_for()
+        rows = option.inner_text().strip("✓ \n")
         (cookie,) = [one for one in context.cookies() if "visitor" in one["name"]]
         assert cookie["httpOnly"]
         assert cookie["sameSite"] == "Lax"
@@ -155,6 +184,8 @@ def test_a_page_gives_a_cookie_of_its_own_and_links_open_for_the_maker_alone(bro
         stranger.locator("#figure [role=alert]").get_by_text(REFUSED.split(".")[0]).wait_for()
         stranger.locator("#model input").click()
         assert stranger.get_by_role("option", name=made).count() == 0
+        stranger.locator("#dataset input").click()
+        assert stranger.get_by_role("option", name=rows).count() == 0
         page.goto(f"{server.url}/?model={made}&fill=1")
         expect(page.locator("#model input")).to_have_value(made)
         assert page.locator("#figure .toy-said").count() == 0 or not page.locator(".toy-said").inner_text()
@@ -264,9 +295,11 @@ def test_entrances_lead_where_the_kind_of_thing_is_read(mine, monkeypatch):
     rows = shelf.put(
         files.result_folder(), "rows", "kept <b>", says="cut", parents=["a"], relation="", file="kept.csv"
     )
-    assert "dedup" in entrances.links(rows) and "finetuning" not in entrances.links(rows)
-    lines = dataclasses.replace(rows, file="kept.jsonl")
-    assert "../finetuning/?room=mask&amp;dataset=made" in entrances.links(lines)
+    for space in ("dedup/?room=duplicates", "finetuning/?room=mask"):
+        assert f"../{space}&amp;dataset=made" in entrances.links(rows)
+    assert "../evaluation/?room=compare&amp;corpus_dataset=made" in entrances.links(rows)
+    sheet = entrances.links(dataclasses.replace(rows, file="kept.xlsx"))
+    assert "dedup" in sheet and "finetuning" not in sheet
     model = entrances.links(_made())
     assert "../decoding/?room=pair&amp;model=a%2Fb&amp;other=made%2Fties-" in model and "tree=made" in model
     assert entrances.links(None) == ""

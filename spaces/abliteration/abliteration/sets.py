@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl
 
 from abliteration import data, reading
 from abliteration.data import Side
-from shared import hub, owner
+from shared import hub, owner, shelf
 from shared.behaviour import PRESETS
 from shared.errors import VisitorError
 from shared.experts import prompts as experts
@@ -204,10 +204,10 @@ REFERENCE = "hf://"
 
 
 def is_reference(prompts: Sequence[str]) -> bool:
-    """Whether a set is named as a column of a Hub dataset, `hf://owner/name?split=train&column=text`, and not
-    written out.
+    """Whether a set is named, and not written out: as a column of a Hub dataset,
+    `hf://owner/name?split=train&column=text`, or of rows on the visitor's shelf, `made/…?column=text`.
     """
-    return len(prompts) == 1 and prompts[0].startswith(REFERENCE)
+    return len(prompts) == 1 and prompts[0].startswith((REFERENCE, shelf.PREFIX))
 
 
 def _parsed(reference: str) -> tuple[str, dict[str, str]]:
@@ -240,17 +240,15 @@ def resolved(contrast: Contrast) -> tuple[Contrast, list[data.Dataset]]:
     sides, sources = [], []
     for prompts in (contrast.positive, contrast.negative):
         if is_reference(prompts):
-            prompts, source = _fetched(prompts[0], owner.is_here())
+            made = shelf.is_made(prompts[0].removeprefix(REFERENCE))
+            prompts, source = (_read if made else _fetched)(prompts[0], owner.is_here())
             sources.append(source)
         sides.append(prompts)
     return own(list(sides[0]), list(sides[1])), sources
 
 
-@lru_cache(maxsize=16)
-def _fetched(reference: str, _: bool) -> tuple[tuple[str, ...], data.Dataset]:
-    """Texts of a reference; remembered, so that drawing another kernel does not read the Hub again, for the
-    owner and for visitors apart.
-    """
+def _read(reference: str, _: bool) -> tuple[tuple[str, ...], data.Dataset]:
+    """Texts of a reference."""
     name, stated = _parsed(reference)
     revision = hub.dataset_revision(name)
     table, _ = hub.dataset_rows(name, stated["config"], stated["split"], 4 * MAX_PROMPTS, revision=revision)
@@ -272,6 +270,12 @@ def _fetched(reference: str, _: bool) -> tuple[tuple[str, ...], data.Dataset]:
         "column": stated["column"],
     }
     return tuple(dict.fromkeys(texts))[:MAX_PROMPTS], source
+
+
+_fetched = lru_cache(maxsize=16)(_read)
+"""The same, remembered, so that drawing another kernel does not read the Hub again: for the owner and for
+visitors apart, and nothing of a shelf, which is one visitor's.
+"""
 
 
 def split(

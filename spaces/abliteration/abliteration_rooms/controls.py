@@ -49,7 +49,10 @@ SYNC = """() => {
 page, may put a text there without the event that typing and pasting have.
 """
 _HINT = "What the rule is given."
-PLACEHOLDER = "One prompt a line, or a Hub dataset as hf://owner/name?split=train&column=text"
+PLACEHOLDER = (
+    "One prompt a line, or a Hub dataset as hf://owner/name?split=train&column=text, or rows of your shelf "
+    "as made/…?column=text"
+)
 
 example = partial(page.stored, HERE / "examples")
 

@@ -16,8 +16,8 @@ from dedup.request import SplitsRequest
 from dedup_rooms.common import RENDERER, TITLE, example
 from dedup_rooms.kept import EXAMPLE
 from dedup_rooms.source import open_splits, source_fields
-from dedup_rooms.splits_results import download, keep, push, written
-from shared import hub, page
+from dedup_rooms.splits_results import download, keep, push, shelved, written
+from shared import entrances, hub, page
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
 from shared.room import LIGHT, QUIET, Data, Room, Values, cancel_button, chip, open_room, run_button
@@ -70,7 +70,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     first = examples.QUIZ
     with gr.Row(equal_height=True):
         files, dataset = source_fields(
-            "Two files or more, each a split", first.dataset, prefix="splits-", file_count="multiple"
+            "Two files or more, each a split",
+            first.dataset,
+            examples.PAIRS,
+            prefix="splits-",
+            file_count="multiple",
         )
         splits = gr.Textbox(", ".join(first.splits), label="its splits", max_lines=1, scale=2, min_width=120)
         threshold = gr.Slider(0.1, 1, first.threshold, step=0.01, label="threshold", scale=3, min_width=160)
@@ -103,6 +107,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         interactive=False,
         elem_id="splits-files",
     )
+    opens = entrances.result()
     result = gr.State(EXAMPLE)
 
     def run(request: SplitsRequest, values: Values) -> Iterator[Values]:
@@ -134,8 +139,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
         run=run,
         programs=programs_of,
         inputs=[files],
-        outputs=[files, taken, result],
-        clears={taken: gr.Files(visible=False), result: None},
+        outputs=[files, taken, result, opens],
+        clears={taken: gr.Files(visible=False), result: None, opens: ""},
         stored=[stored],
         stopped=CANCELLED,
         queue=QUEUE,
@@ -150,10 +155,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
 
     def prepare(state: Any) -> Any:
         try:
-            return gr.Files(value=download(state), visible=True)
+            paths = download(state)
+            return gr.Files(value=paths, visible=True), entrances.links(shelved(state, Path(paths[0])))
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
             gr.Warning(str(for_visitor(error)))
-            return gr.skip()
+            return gr.skip(), gr.skip()
 
-    save.click(prepare, [result], [taken], **{**QUEUE, **QUIET})
+    save.click(prepare, [result], [taken, opens], **{**QUEUE, **QUIET})
     return room

@@ -153,7 +153,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room:
     """Controls, figure, and their events."""
     first = examples.KITCHEN
     with gr.Row(equal_height=True):
-        file, dataset = source_fields("Files: CSV, JSONL, Parquet …", first.dataset, file_count="multiple")
+        file, dataset = source_fields(
+            "Files: CSV, JSONL, Parquet …", first.dataset, examples.DATASETS, file_count="multiple"
+        )
         columns = gr.Dropdown(
             list(first.columns),
             value=list(first.columns),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from dedup.read import FORMATS, Dataset, read_file, read_hub
 from dedup.request import Request, SplitsRequest
 from dedup.several import different, read_together
 from dedup.texts import compared
-from shared import files, limits, shelf, web
+from shared import files, limits, page, shelf, web
 from shared.cache import Cache, size_of
 from shared.errors import VisitorError
 
@@ -25,8 +26,12 @@ KINDS = [*FORMATS, *PACKERS]
 _BOTH = VisitorError("Both a file and a dataset are given.", "Clear one of them.")
 
 
-def source_fields(label: str, dataset: str, prefix: str = "", **settings: Any) -> tuple[gr.File, gr.Textbox]:
-    """The field for files, which `label` and the settings are of, and beside it that for a Hub dataset."""
+def source_fields(
+    label: str, dataset: str, known: Iterable[str], prefix: str = "", **settings: Any
+) -> tuple[gr.File, gr.Dropdown]:
+    """The field for files, which `label` and the settings are of, and beside it that for a dataset: of the
+    Hub, of the visitor's shelf, or one of those `known` here.
+    """
     file = gr.File(
         label=label,
         file_types=KINDS,
@@ -37,15 +42,7 @@ def source_fields(label: str, dataset: str, prefix: str = "", **settings: Any) -
         elem_classes="slim",
         **settings,
     )
-    named = gr.Textbox(
-        dataset,
-        label="or a Hub dataset",
-        placeholder="owner/name",
-        max_lines=1,
-        scale=3,
-        min_width=180,
-        elem_id=f"{prefix}dataset",
-    )
+    named = page.dataset_field(dataset, known=list(known), scale=3, min_width=180, elem_id=f"{prefix}dataset")
     return file, named
 
 
@@ -77,11 +74,16 @@ def open_rows(request: Request, file: Any = None, token: str | None = None) -> D
     if request.dataset in examples.DATASETS:
         return read_file(examples.FOLDER / request.dataset, request.dataset, request.limit)
     if shelf.is_made(request.dataset):
-        rows = shelf.rows_of(request.dataset)
-        return replace(_parsed(rows, rows.name, request.limit), name=request.dataset)
+        return _made(request.dataset, request.limit)
     if not request.dataset:
         raise VisitorError("There is nothing to read yet.", "Drop a file, or name a dataset of the Hub.")
     return read_hub(request.dataset, request.config, request.split, request.limit, token)
+
+
+def _made(name: str, limit: int) -> Dataset:
+    """What a name of the shelf stands for."""
+    rows = shelf.rows_of(name)
+    return replace(_parsed(rows, rows.name, limit), name=name)
 
 
 _kept: Cache[Dataset] = Cache(limits.PARSED_BYTES)
@@ -158,6 +160,12 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
             part = read_file(path, name, limit)
             rows.append((_stem(name), part.name, part))
             _check_size([dataset for *_, dataset in rows])
+    elif any(map(shelf.is_made, (request.dataset, *request.splits))):
+        for split in _with_made(request):
+            if shelf.is_made(split):
+                rows.append((split, split, _made(split, limit)))
+            else:
+                rows.append((split, split, read_hub(request.dataset, request.config, split, limit, token)))
     elif request.dataset in examples.PAIRS:
         for name in examples.PAIRS[request.dataset]:
             split = Path(name).stem.removeprefix(f"{request.dataset}_")
@@ -174,6 +182,23 @@ def open_splits(request: SplitsRequest, uploads: Any = None, token: str | None =
         Split(name, source, compared(part, request), part.cut, part)
         for name, (_, source, part) in zip(names, rows, strict=True)
     ]
+
+
+def _with_made(request: SplitsRequest) -> list[str]:
+    """The splits to read; a dataset of the shelf is one split, and others may be named beside it.
+
+    Raises:
+        VisitorError: a split is named of no dataset.
+    """
+    first = [request.dataset] if shelf.is_made(request.dataset) else []
+    splits = list(dict.fromkeys([*first, *request.splits]))
+    loose = next((split for split in splits if not shelf.is_made(split)), None)
+    if loose is not None and (first or not request.dataset or request.dataset in examples.PAIRS):
+        raise VisitorError(
+            f"“{loose[:60]}” is no split of a dataset of your shelf: each is one split.",
+            "Name another one of your shelf as a split, or give a dataset of the Hub and its splits.",
+        )
+    return splits
 
 
 def _stem(name: str) -> str:

@@ -12,7 +12,7 @@ from dedup.read import write
 from dedup.several import file_names, plain_stem, write_aparts
 from dedup_rooms.kept import EXAMPLE, Kept
 from dedup_rooms.source import open_splits
-from shared import files, hub
+from shared import files, hub, shelf
 from shared.steps import last
 
 
@@ -53,6 +53,22 @@ def written(result: Contamination) -> list[str]:
             file.write(json.dumps(line, ensure_ascii=False).encode("utf-8", "replace").decode() + "\n")
     assert split.dataset is not None
     return [str(path), str(leaks), *map(str, write_aparts(split.dataset, path.parent))]
+
+
+def shelved(state: str | None, path: Path) -> shelf.Made | None:
+    """Put the clean split on the shelf of whoever asked for it."""
+    result = result_of(state)
+    split = result.splits[result.split_to_clean()]
+    others = [one.name for one in result.splits if one is not split]
+    return shelf.put(
+        path.parent,
+        "rows",
+        f"clean {split.name}",
+        says=f"without the rows that {', '.join(others)} held, cut from",
+        parents=[split.dataset.name if split.dataset else split.source],
+        relation="",
+        file=path.name,
+    )
 
 
 def push(state: str | None, repository: str, token: str | None) -> str:

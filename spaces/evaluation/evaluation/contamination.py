@@ -19,7 +19,7 @@ import regex
 
 from evaluation.data import Contamination, Overlap
 from evaluation.request import CompareRequest
-from shared import hub
+from shared import hub, shelf
 from shared.errors import VisitorError
 from shared.items import Item
 
@@ -96,7 +96,7 @@ def corpus_of(request: CompareRequest, token: str | None = None) -> Corpus | Non
             break
     if not size:
         raise VisitorError(f"The split {split} of {name} holds no text.", "Name another dataset.")
-    return Corpus(f"{name}, split {split}", rows, more)
+    return Corpus(name if shelf.is_made(name) else f"{name}, split {split}", rows, more)
 
 
 def _rows_of(text: str) -> list[str]:

@@ -124,12 +124,8 @@ def corpus_fields(request: CompareRequest) -> dict[str, Any]:
                 elem_id="corpus",
             )
             with gr.Column(min_width=200):
-                dataset = gr.Textbox(
-                    request.corpus_dataset,
-                    label="or a Hub dataset",
-                    placeholder="owner/name:split",
-                    max_lines=1,
-                    elem_id="corpus-dataset",
+                dataset = page.dataset_field(
+                    request.corpus_dataset, "or a Hub dataset, owner/name:split", elem_id="corpus-dataset"
                 )
                 ngram = gr.Slider(
                     8, 50, request.ngram, step=1, label="held from so many words in a row", elem_id="ngram"

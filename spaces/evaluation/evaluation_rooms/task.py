@@ -73,7 +73,9 @@ def _functions(items: gr.Textbox) -> None:
     """The fields for problems of the HumanEval kind."""
     with gr.Accordion("Functions of Python as items, such as HumanEval's; no code is run", open=False):
         with gr.Row(equal_height=True):
-            dataset = gr.Textbox(HUMANEVAL, label="dataset of the Hub", elem_id="functions-dataset")
+            dataset = page.dataset_field(
+                HUMANEVAL, "dataset of the Hub", [HUMANEVAL], elem_id="functions-dataset"
+            )
             rows = gr.Textbox(
                 "",
                 label="or problems, a line of JSON each",

@@ -17,6 +17,9 @@ from shared.errors import VisitorError
 Message = dict[str, Any]
 Form = Literal["messages", "completion", "text", "text_completion"]
 
+JSON = (".json", ".jsonl")
+"""Files of the shelf that are read as an upload is; others as a table."""
+
 ROLES = {"human": "user", "gpt": "assistant"}
 """Roles that Axolotl calls by the names of chat templates; TRL hands them on as they are."""
 
@@ -113,7 +116,7 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
         path, source = _upload(upload)
         text, cut = _text_of(path, source)
         found = list(_parsed(text))
-    elif shelf.is_made(request.dataset):
+    elif shelf.is_made(request.dataset) and shelf.rows_of(request.dataset).suffix in JSON:
         path, source = shelf.rows_of(request.dataset), request.dataset
         text, cut = _text_of(path, path.name)
         found = list(_parsed(text))
@@ -121,7 +124,8 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
         table, more = hub.dataset_rows(
             request.dataset, request.config or None, request.split, request.limit, token
         )
-        return table.to_pylist()[: request.limit], f"{request.dataset}, {request.split}", more
+        split = "" if shelf.is_made(request.dataset) else f", {request.split}"
+        return table.to_pylist()[: request.limit], f"{request.dataset}{split}", more
     elif request.rows.strip():
         source, found = "pasted rows", list(_parsed(request.rows))
     else:

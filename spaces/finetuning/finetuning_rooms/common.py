@@ -31,17 +31,15 @@ def rows_file(room: str) -> gr.File:
     )
 
 
-def dataset_fields(limit: int, says: str) -> dict[str, gr.Textbox | gr.Slider]:
-    """The fields for a dataset of the Hub, by the request's settings.
+def dataset_fields(limit: int, says: str) -> dict[str, gr.Dropdown | gr.Textbox | gr.Slider]:
+    """The fields for a dataset of the Hub or of the visitor's shelf, by the request's settings.
 
     Args:
         limit: rows at most, at first.
         says: what that limits.
     """
     return {
-        "dataset": gr.Textbox(
-            "", label="or a Hub dataset", placeholder="owner/name", max_lines=1, min_width=150
-        ),
+        "dataset": page.dataset_field(min_width=150),
         "config": gr.Textbox("", label="its config", max_lines=1, min_width=90),
         "split": gr.Textbox("train", label="its split", max_lines=1, min_width=90),
         "limit": gr.Slider(1, 200, limit, step=1, label=says, min_width=140),

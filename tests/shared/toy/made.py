@@ -14,7 +14,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from shared import entrances, files, gpu, models, page, request, server, shelf
+from shared import entrances, files, gpu, hub, models, page, request, server, shelf
 from shared.api import endpoint
 from shared.checks import text
 from shared.figure import Figure, stylesheet
@@ -52,6 +52,26 @@ def shelved() -> shelf.Made | None:
     return shelf.put(folder, "model", "A <toy>!", says="copied from", parents=["zoo/it"], relation="merge")
 
 
+@dataclass(frozen=True)
+class RowsRequest(request.Request):
+    """Rows by their name."""
+
+    dataset: str = setting("", text, "its name", blank=True)
+
+
+def rows(request: RowsRequest) -> dict[str, Any]:
+    """Read a dataset."""
+    return {"rows": hub.dataset_rows(request.dataset, None, "train", 5)[0].to_pylist()}
+
+
+def make_rows() -> tuple[str, str]:
+    """Make a dataset; its name and its file."""
+    path = files.result_folder() / "kept.jsonl"
+    path.write_text('{"text": "secret"}\n')
+    made = shelf.put(path.parent, "rows", "kept", says="cut from", parents=["a"], relation="", file=path.name)
+    return made.name if made else "", str(path)
+
+
 def make() -> tuple[str, FileData, list[str]]:
     """Make a model; its name, one of its files, and what is on the shelf."""
     made = shelved()
@@ -78,6 +98,7 @@ with page.page("Made", "What is made here.") as demo:
         buttons = run_button("Count", elem_id="count"), cancel_button()
         maker = gr.Button("Make", elem_id="make")
     figure = Figure(None, folder=RENDERER, fetch=[folder], elem_id="figure")
+    page.dataset_field(elem_id="dataset", interactive=True)
     opens = entrances.result()
 
     def run(request: Request, _: Values) -> Iterator[Values]:
@@ -99,6 +120,8 @@ with page.page("Made", "What is made here.") as demo:
     maker.click(lambda: entrances.links(shelved()), None, [opens])
     endpoint(count, Request, ["model"])
     endpoint(make)
+    endpoint(make_rows)
+    endpoint(rows, RowsRequest, ["dataset"])
     endpoint(read)
 
 
