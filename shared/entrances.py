@@ -7,7 +7,7 @@ from __future__ import annotations
 import html
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,19 @@ from urllib.parse import urlencode
 import gradio as gr
 from gradio.context import Context
 
-from shared import made_rows, owner, shelf, whole
+from shared import hub, made_rows, owner, shelf, whole
+from shared.app import App
 from shared.catalogue import names
 
 shelf.openers["adapter"] = shelf.openers["gguf"] = whole.opened
 
 FILL = "fill"
 """In a link: the settings go into the room's fields, and the visitor starts the run."""
+
+PRIVATE = "private"
+"""In a link: a repository that a visitor opens with their own sign-in. It is the link's only setting, since
+Gradio comes back from a sign-in with no more than the first.
+"""
 
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
@@ -99,10 +105,10 @@ def _offers(demo: Any = None) -> Offers:
     return found
 
 
-def links(made: shelf.Made | None) -> str:
+def links(made: shelf.Made | None, page: App | None = None) -> str:
     """The name of what was just made and the ways to open it, as safe HTML; "" where it is on no shelf.
 
-    In the suite they lead into every Space; elsewhere into the rooms of this one.
+    In the suite they lead into every Space; elsewhere into a room of this one, where its page is given.
     """
     if made is None:
         return ""
@@ -115,12 +121,23 @@ def links(made: shelf.Made | None) -> str:
     if suite and made.kind != "rows":
         ways.append(_link("../merging/", "its family tree", TREE, made, fill=False))
     name = f"<code>{html.escape(made.name)}</code>"
+    if page and not suite and (query := _room_in(page, rooms)):
+        return f"<p>For two hours it is {name}, for you alone. {_link('', 'Open it here', query, made)}.</p>"
     if not ways:
         return (
             f"<p>For two hours it is {name} in this Space's fields. For another Space, push it, and name the "
             "repository there.</p>"
         )
     return f"<p>For two hours it is {name}, for you alone. Open it in {' · '.join(ways)}.</p>"
+
+
+def _room_in(page: App, rooms: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Of rooms by Space, the query of the one that is on a page."""
+    for query in rooms.values():
+        entrance = page.rooms.get(query["room"])
+        if entrance and entrance.request and query.keys() - {"room"} <= entrance.request.declared().keys():
+            return query
+    return None
 
 
 def after_push(repository: str, url: str) -> str:
@@ -134,7 +151,20 @@ def after_push(repository: str, url: str) -> str:
     others = [one for one in rooms if one != space]
     pushed = shelf.Made(repository, "model", "", (), "", Path())
     ways = [_link(f"https://huggingface.co/spaces/{owners}/{one}", one, rooms[one], pushed) for one in others]
-    return f"<p>Where it is public, open it in {' · '.join(ways)}.</p>"
+    if hub.signs_in_to_read():
+        kind = "datasets/" if "/datasets/" in url else ""
+        query = {PRIVATE: kind + repository}
+        signed = [
+            _link(f"https://huggingface.co/spaces/{owners}/{one}", one, query, pushed, fill=False)
+            for one in others
+        ]
+        private = f"Where it is private, open it with your sign-in in {' · '.join(signed)}."
+    else:
+        private = (
+            f"Where it is private, no other Space can read it: that takes <code>{hub.READ}</code> among the "
+            "<code>hf_oauth_scopes</code> of its card, which the Space's owner may grant, and your sign-in."
+        )
+    return f"<p>Where it is public, open it in {' · '.join(ways)}. {private}</p>"
 
 
 def _link(address: str, words: str, query: dict[str, Any], made: shelf.Made, *, fill: bool = True) -> str:

@@ -113,12 +113,23 @@ def _api(token: str | None = None) -> HfApi:
     return HfApi(token=token_for(token))
 
 
+READ = "read-repos"
+"""The scope of a sign-in that reads its visitor's private repositories; a card grants it in
+`hf_oauth_scopes`. With `contribute-repos` an app sees those alone that it created itself.
+"""
+
+
+def signs_in_to_read() -> bool:
+    """Whether visitors may let this Space read their private repositories."""
+    return owner.is_space() and READ in os.environ.get("OAUTH_SCOPES", "").split()
+
+
 def _sign_in() -> str:
-    return (
-        "Check the spelling, or run `hf auth login` if it is yours."
-        if owner.is_here()
-        else "This page reads what is public."
-    )
+    if owner.is_here():
+        return "Check the spelling, or run `hf auth login` if it is yours."
+    if signs_in_to_read():
+        return "Check the spelling, or open it under “A private repository of yours”."
+    return "This page reads what is public."
 
 
 def is_local_path(model_id: str) -> bool:
@@ -331,8 +342,8 @@ def inspect(model_id: str, max_parameters: int, revision: str | None = None) -> 
     return info.sha or "main", parameters, size
 
 
-def _metadata(model_id: str, revision: str | None = None) -> ModelInfo:
-    """What the Hub says of a model and its files.
+def _metadata(model_id: str, revision: str | None = None, token: str | None = None) -> ModelInfo:
+    """What the Hub says of a model and its files, to a visitor's token where one is given.
 
     Raises:
         VisitorError: there is no such model or revision, it is gated, or the Hub did not answer.
@@ -345,14 +356,18 @@ def _metadata(model_id: str, revision: str | None = None) -> ModelInfo:
     )
 
     try:
-        return _api().model_info(model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT)
+        return _api(token).model_info(
+            model_id, revision=revision, files_metadata=True, timeout=limits.HUB_TIMEOUT
+        )
     except RevisionNotFoundError:
         raise VisitorError(
             f"{model_id} has no revision {str(revision)[:40]}.", "Name a branch, a tag or a commit of it."
         ) from None
     except GatedRepoError:
         raise _gated(model_id) from None
-    except RepositoryNotFoundError:
+    except RepositoryNotFoundError as error:
+        if token:
+            raise _not_read(model_id, error) from None
         raise VisitorError(f"The Hub has no public model {model_id}.", _sign_in()) from None
     except (HfHubHTTPError, OSError) as error:
         raise VisitorError(
@@ -361,12 +376,16 @@ def _metadata(model_id: str, revision: str | None = None) -> ModelInfo:
 
 
 def _inspected(
-    model_id: str, max_parameters: int, revision: str | None, max_bytes: float = math.inf
+    model_id: str,
+    max_parameters: int,
+    revision: str | None,
+    max_bytes: float = math.inf,
+    token: str | None = None,
 ) -> tuple[ModelInfo, int, int]:
     check_revision(revision)
-    info = _metadata(model_id, revision)
+    info = _metadata(model_id, revision, token)
     if info.gated:
-        _check_access(model_id)
+        _check_access(model_id, token)
     needed = _needed(info)
     weights = [file for file in needed if _WEIGHTS.fullmatch(file.rfilename)]
     if not weights:
@@ -659,14 +678,100 @@ def _gated(model_id: str) -> VisitorError:
     return VisitorError(f"{model_id} is gated: its owner asks for a licence to be accepted.", remedy)
 
 
-def _check_access(model_id: str) -> None:
+def _check_access(model_id: str, token: str | None = None) -> None:
     from huggingface_hub import auth_check
     from huggingface_hub.errors import GatedRepoError
 
     try:
-        auth_check(model_id, token=token_for())
+        auth_check(model_id, token=token_for(token))
     except GatedRepoError:
         raise _gated(model_id) from None
+
+
+def bring(
+    repository: str, kind: str, token: str | None, max_parameters: int, folder: Path, file: str = ""
+) -> tuple[list[str], str]:
+    """Download a visitor's repository with their own sign-in, checked as `download` checks a public one.
+
+    Args:
+        repository: owner/name.
+        kind: "model" or "dataset".
+        token: the visitor's; it goes to the Hub alone.
+        max_parameters: the largest parameter count of a model to accept.
+        folder: that the files go to; the Hub's cache, which is everyone's, has no part in it.
+        file: of a dataset, the one to take; it may be left out where it is the only one with rows.
+
+    Returns:
+        The files' names, and the licence that its card states.
+
+    Raises:
+        VisitorError: nobody is signed in, the sign-in may not read it, no dataset's file of that name, or as
+            `download`.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    check_id(repository, kind)
+    if not token:
+        raise VisitorError("You are not signed in to the Hub.", "Sign in beside this button, then open it.")
+    if not reachable():
+        raise VisitorError("The Hub cannot be reached from here.", "Try again in a minute.")
+    try:
+        if kind == "model":
+            info, _, size = _inspected(repository, max_parameters, None, limits.MAX_SESSION_BYTES, token)
+            names = [one.rfilename for one in _needed(info)]
+        else:
+            about = HfApi(token=token).dataset_info(
+                repository, files_metadata=True, timeout=limits.HUB_TIMEOUT
+            )
+            info, (name, size) = about, _rows_in(about.siblings or [], repository, file)
+            names = [name]
+        check_disk(f"{repository} has", size)
+        snapshot_download(
+            repository,
+            repo_type=kind,
+            revision=info.sha,
+            local_dir=folder,
+            allow_patterns=names,
+            token=token,
+        )
+    except (HfHubHTTPError, OSError) as error:
+        raise _not_read(repository, error) from None
+    shutil.rmtree(folder / ".cache", ignore_errors=True)
+    stated = info.card_data.to_dict().get("license") if info.card_data else ""
+    return names, stated if isinstance(stated, str) else ""
+
+
+def _rows_in(siblings: Sequence[RepoSibling], repository: str, file: str) -> tuple[str, int]:
+    """Name and bytes of a dataset's file of rows."""
+    found = {one.rfilename: one.size or 0 for one in siblings if made_rows.reads(one.rfilename)}
+    if (file and file not in found) or not found:
+        raise VisitorError(
+            f"{repository} has no such file of rows.", "Name a file of JSON, JSON Lines, CSV or Parquet."
+        )
+    if not file and len(found) > 1:
+        raise VisitorError(
+            f"{repository} has {len(found):,} files of rows.",
+            f"Name one, for example datasets/{repository}/{next(iter(found))[:60]}.",
+        )
+    name = file or next(iter(found))
+    if found[name] > limits.MAX_FILE_BYTES:
+        raise VisitorError(f"{name[-60:]} has {found[name] / 1e6:,.0f} MB.", "Choose a smaller file.")
+    return name, found[name]
+
+
+def _not_read(repository: str, error: OSError) -> VisitorError:
+    """What to say where the Hub gave a visitor's sign-in no files."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    answer = error.response if isinstance(error, HfHubHTTPError) else None
+    status = answer.status_code if answer is not None else 0
+    if status in (401, 403, 404):
+        return VisitorError(
+            f"The Hub shows your sign-in no repository {repository}.",
+            "Check the spelling, and that it is yours; datasets begin with datasets/.",
+        )
+    return VisitorError(f"The download broke off ({type(error).__name__}).", "Try again in a minute.")
 
 
 MOST_NAMED = 8

@@ -24,7 +24,7 @@ PACKED = (".parquet", ".arrow")
 
 def reads(file: str) -> bool:
     """Whether a file's ending is one of those that are read."""
-    return Path(file).suffix.lower() in (*LINES, *DELIMITERS, *PACKED, ".json", ".txt")
+    return Path(file).suffix.lower() in (*LINES, *DELIMITERS, *PACKED, ".json", ".txt") and ".." not in file
 
 
 def table_of(name: str, limit: int) -> tuple[Table, bool]:

@@ -14,7 +14,7 @@ from urllib.parse import unquote_plus
 
 import gradio as gr
 
-from shared import entrances, files, hub, models, owner, quota, shelf
+from shared import entrances, files, hub, models, owner, private, quota, shelf
 from shared.app import App
 from shared.errors import VisitorError, for_visitor
 from shared.figure import COMMON, Figure, lighten, stylesheet
@@ -53,6 +53,7 @@ def page(
         Figure(glossary(), folder=PANEL, elem_classes="tour")
         quota.show(demo)
         yield demo
+        _private(demo)
         entrances.connect(demo)
         lighten(demo)
 
@@ -106,6 +107,33 @@ def dataset_field(
     """
     box = gr.Dropdown([*known], value=value, allow_custom_value=True, label=label, **settings)
     return entrances.offered(box, ("rows",))
+
+
+def _private(demo: App) -> None:
+    """The field for a visitor's private repositories, where their sign-in lets the page read them."""
+    if not hub.signs_in_to_read():
+        return
+    with gr.Accordion("A private repository of yours", open=False, elem_id="private") as fold:
+        with gr.Row(equal_height=True):
+            name = gr.Textbox(label="Repository of the Hub, owner/name", max_lines=1, scale=2)
+            button = gr.Button("Open", scale=0, min_width=120)
+            gr.LoginButton(scale=0, min_width=200)
+        gr.HTML(quiet(private.NEEDS), elem_classes="quiet", padding=False)
+        said = entrances.result()
+
+    def bring(token: gr.OAuthToken | None, text: str) -> str:
+        try:
+            return entrances.links(private.brought(text, token.token if token else None), demo)
+        except Exception as error:  # noqa: BLE001  the page must go on whatever happened
+            return alert(for_visitor(error))
+
+    def linked(request: gr.Request) -> tuple[Any, Any]:
+        asked = request.query_params.get(entrances.PRIVATE, "")
+        return (gr.Accordion(open=True), asked) if asked else (gr.skip(), gr.skip())
+
+    events: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    button.click(bring, [name], [said], concurrency_limit=2, **events)
+    demo.load(linked, None, [fold, name], queue=False, **events)
 
 
 def push_row(

@@ -39,6 +39,8 @@ class Repo:
     parameters: int | None = None
     hardware: str = ""
     private: bool = False
+    reader: str = ""
+    """The token that reads a private one; any where none is named."""
     sha: str = "0123456789abcdef0123456789abcdef01234567"
     proposed: list[bytes] = field(default_factory=list)
     """Commits that were pull requests."""
@@ -207,7 +209,9 @@ class HubServer:
                 api = path.startswith("/api/")
                 kind, name, rest = split_path(path.removeprefix("/api/" if api else "/"))
                 repo = repos.get(kind + name)
-                if repo is None or (repo.private and not self.headers.get("Authorization")):
+                asks = self.headers.get("Authorization") or ""
+                allowed = asks == f"Bearer {repo.reader}" if repo and repo.reader else bool(asks)
+                if repo is None or (repo.private and not allowed):
                     return self.send(401, b"{}", {"X-Error-Code": "RepoNotFound"}, body)
                 if repo.refuse:
                     status, code = repo.refuse
