@@ -118,9 +118,15 @@ export function renderGlossary(element, { terms }) {
       attributeFilter: ["hidden", "style"],
     });
   };
-  document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") hide();
-  });
+  document.addEventListener(
+    "keydown",
+    (event) => {
+      if (event.key !== "Escape" || tip.hidden) return;
+      hide();
+      event.preventDefault(); // what else a press of it closes waits for the next
+    },
+    { capture: true },
+  );
   timer = setTimeout(look, REST);
 }
 

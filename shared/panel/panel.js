@@ -127,12 +127,9 @@ function follow(element, data, opened) {
     observer.observe(figure, { attributeFilter: ["data-seen"] });
     const tabs = figure.querySelector("[data-view]")?.parentElement;
     if (tabs) observer.observe(tabs, { subtree: true, attributeFilter: ["aria-selected"] });
-    const renewed = () => setTimeout(again, UNDRAWN_MILLISECONDS); // another element takes its place
-    figure.addEventListener("figure-renew", renewed);
-    watches.set(element, () => {
-      observer.disconnect();
-      figure.removeEventListener("figure-renew", renewed);
-    });
+    // drawn anew, the figure is another element
+    if (figure.parentElement) observer.observe(figure.parentElement, { childList: true });
+    watches.set(element, () => observer.disconnect());
   } else if (looks > 0) {
     looks -= 1;
     const timer = setTimeout(again, UNDRAWN_MILLISECONDS); // the figure comes after its panel

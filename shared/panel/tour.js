@@ -134,7 +134,7 @@ export function renderTour(element, tour, host) {
   };
   const live = h("p", { class: "tour-heard", role: "status" });
   const keys = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === "Escape" && at >= 0) leave();
+    if (event.key === "Escape" && at >= 0 && !event.defaultPrevented) leave();
   };
   const pressed = (/** @type {Event} */ { target }) => {
     if (!element.isConnected) stop();

@@ -39,6 +39,13 @@ def test_three_steps_and_back(browser, suite_url):
         bar.get_by_role("button", name="Back").click()
         expect(figure.locator(".figure-title")).to_contain_text("kitchen")
 
+        # one press closes one thing
+        tip = page.locator("#term-tip")
+        page.locator("dfn.term:visible").first.focus()
+        expect(tip).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(tip).to_be_hidden()
+        expect(bar).to_contain_text("2 of 3")
         page.keyboard.press("Escape")
         expect(bar).to_have_count(0)
         expect(page.get_by_role("button", name="Show me").first).to_be_focused()
