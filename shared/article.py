@@ -6,6 +6,7 @@ anything. Every number in a title is read from the figure below it.
 
 from __future__ import annotations
 
+import importlib
 import json
 import math
 import shutil
@@ -30,19 +31,33 @@ class Finding:
     Args:
         space: whose figure it is.
         example: name of the stored figure.
-        room: that shows it first, as links name it.
+        room: that shows it, as links name it.
+        asks: the class of the request that made it, as module:name.
         title: what it shows, of its data.
     """
 
     space: str
     example: str
     room: str
+    asks: str
     title: Callable[[Data], str]
 
     def data(self) -> Data:
         """The stored figure."""
         path = ROOT / "spaces" / self.space / "examples" / f"{self.example}.json"
         return dict(json.loads(path.read_text(encoding="utf-8")))
+
+    def link(self, address: str) -> str:
+        """The figure in its Space, which shows it without a run.
+
+        Args:
+            address: of a Space, with `{space}` for its name.
+        """
+        folder, (module, name) = str(ROOT / "spaces" / self.space), self.asks.split(":")
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        asked = getattr(importlib.import_module(module), name).parse(**self.data()["request"])
+        return f"{address.format(space=self.space)}?room={self.room}&{asked.to_query()}"
 
 
 def _rows(data: Data) -> str:
@@ -110,15 +125,15 @@ def _direction(data: Data) -> str:
 
 
 FINDINGS = (
-    Finding("dedup", "kitchen", "duplicates", _rows),
-    Finding("finetuning", "never_stops", "mask", _masks),
-    Finding("finetuning", "pirate", "train", _training),
-    Finding("evaluation", "experts", "compare", _scores),
-    Finding("quantization", "compare", "compare", _sizes),
-    Finding("decoding", "lighthouse", "decode", _paths),
-    Finding("merging", "merge", "merge", _child),
-    Finding("merging", "tree", "tree", _family),
-    Finding("abliteration", "find", "find", _direction),
+    Finding("dedup", "kitchen", "duplicates", "dedup.request:Request", _rows),
+    Finding("finetuning", "never_stops", "mask", "finetuning.request:MaskRequest", _masks),
+    Finding("finetuning", "pirate", "train", "finetuning.train_request:TrainRequest", _training),
+    Finding("evaluation", "experts", "compare", "evaluation.request:CompareRequest", _scores),
+    Finding("quantization", "compare", "compare", "quantization.request:Request", _sizes),
+    Finding("decoding", "lighthouse", "decode", "decoding.request:Request", _paths),
+    Finding("merging", "merge", "merge", "merging.request:Request", _child),
+    Finding("merging", "tree", "tree", "family_tree.request:TreeRequest", _family),
+    Finding("abliteration", "find", "find", "abliteration.request:Request", _direction),
 )
 """In the order of the course; what is said of each stands in `article.html`, under its example's name."""
 
@@ -128,7 +143,7 @@ def write(folder: Path, address: str = LOCAL) -> Path:
 
     Args:
         folder: to write into; what is there is replaced.
-        address: of a Space, with `{space}` for its name: each figure links to the room that made it.
+        address: of a Space, with `{space}` for its name: each figure links to itself there.
 
     Returns:
         The article's file.
@@ -142,7 +157,7 @@ def write(folder: Path, address: str = LOCAL) -> Path:
     figures = {}
     for number, finding in enumerate(FINDINGS, start=1):
         data, space = finding.data(), head(finding.space)["title"]
-        link = f"{address.format(space=finding.space)}?room={finding.room}"
+        link = finding.link(address)
         file = f"figures/{finding.example}.html"
         scripts = ROOT / "spaces" / finding.space / finding.space / "js"
         page = standalone_html(data, scripts, title=space, link=link)

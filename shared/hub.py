@@ -718,19 +718,20 @@ def bring(
         raise VisitorError("The Hub cannot be reached from here.", "Try again in a minute.")
     try:
         if kind == "model":
-            info, _, size = _inspected(repository, max_parameters, None, limits.MAX_SESSION_BYTES, token)
-            names = [one.rfilename for one in _needed(info)]
+            model, _, size = _inspected(repository, max_parameters, None, limits.MAX_SESSION_BYTES, token)
+            names = [one.rfilename for one in _needed(model)]
+            sha, card = model.sha, model.card_data
         else:
-            about = HfApi(token=token).dataset_info(
+            rows = HfApi(token=token).dataset_info(
                 repository, files_metadata=True, timeout=limits.HUB_TIMEOUT
             )
-            info, (name, size) = about, _rows_in(about.siblings or [], repository, file)
-            names = [name]
+            name, size = _rows_in(rows.siblings or [], repository, file)
+            names, sha, card = [name], rows.sha, rows.card_data
         check_disk(f"{repository} has", size)
         snapshot_download(
             repository,
             repo_type=kind,
-            revision=info.sha,
+            revision=sha,
             local_dir=folder,
             allow_patterns=names,
             token=token,
@@ -738,7 +739,7 @@ def bring(
     except (HfHubHTTPError, OSError) as error:
         raise _not_read(repository, error) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    stated = info.card_data.to_dict().get("license") if info.card_data else ""
+    stated = card.to_dict().get("license") if card else ""
     return names, stated if isinstance(stated, str) else ""
 
 

@@ -2,9 +2,10 @@
 
 import { copyable } from "../js/copyable.js";
 import { h } from "../js/dom.js";
+import { seenQuery, viewOf } from "../js/linked.js";
 import { renderGlossary } from "./glossary.js";
 import { renderTour } from "./tour.js";
-import { figureAbove, openLinkedView, seenQuery, viewOf } from "./view.js";
+import { figureAbove, openLinkedView } from "./view.js";
 
 /**
  * @import {Child} from "../js/dom.js"

@@ -2,7 +2,8 @@
 // the view is opened here, in a figure that is drawn anew, and leaving draws the visitor's own again.
 
 import { h } from "../js/dom.js";
-import { figureAbove, showView, showsResultOf, viewOf } from "./view.js";
+import { viewOf } from "../js/linked.js";
+import { figureAbove, showView, showsResultOf } from "./view.js";
 
 /**
  * @import {Host} from "../js/shell.js"

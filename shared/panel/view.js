@@ -1,5 +1,7 @@
 // What is seen of the figure above: a link holds the open view, and may show it alone.
 
+import { tabsOf } from "../js/linked.js";
+
 /** @import {Panel} from "../js/data.js" */
 
 /** Longest JSON of what is seen that a link may bring. */
@@ -29,38 +31,6 @@ export function figureAbove(panel) {
       figure.compareDocumentPosition(panel) & Node.DOCUMENT_POSITION_FOLLOWING,
   );
   return before.at(-1) ?? null;
-}
-
-/** @param {HTMLElement | null} figure */
-function tabsOf(figure) {
-  /** @type {NodeListOf<HTMLElement> | undefined} */
-  const tabs = figure?.querySelectorAll('[role="tab"][data-view]:not([hidden])');
-  return [...(tabs ?? [])];
-}
-
-/**
- * The name of a figure's open view, and whether it is another than the first.
- * @param {HTMLElement | null} figure
- */
-export function viewOf(figure) {
-  const tabs = tabsOf(figure);
-  const at = tabs.findIndex((tab) => tab.ariaSelected === "true");
-  return { name: tabs[Math.max(at, 0)]?.dataset.view ?? "", other: at > 0 };
-}
-
-/**
- * What a link says of a figure's view, as a query: the open view where it is not the first, and what is
- * seen there.
- * @param {HTMLElement | null} figure
- * @param {boolean} [named] whether it names the first view too
- */
-export function seenQuery(figure, named = false) {
-  const { name, other } = viewOf(figure);
-  const seen = figure?.dataset.seen;
-  const query = new URLSearchParams();
-  if (name && (other || named)) query.set("view", name);
-  if (seen) query.set("seen", seen);
-  return String(query);
 }
 
 /**

@@ -11,12 +11,13 @@ from playwright.sync_api import expect
 from shared import article, deploy, suite
 from tests.browser.harness import axe_finds, watch
 
+ADDRESS = "https://example.org/{space}/"
 FINDINGS = {finding.example: finding for finding in article.FINDINGS}
 
 
 @pytest.fixture(scope="module")
 def page_of_findings(tmp_path_factory):
-    return article.write(tmp_path_factory.mktemp("article"), "https://example.org/{space}/")
+    return article.write(tmp_path_factory.mktemp("article"), ADDRESS)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light")])
@@ -33,6 +34,12 @@ def test_every_figure_stands_under_its_title_and_nobody_is_asked(browser, page_o
     assert not problems and all(url.startswith("file:") for url in asked)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert axe_finds(page, "main") == []
+    frame = page.locator("iframe").first.content_frame
+    frame.get_by_role("tab", name="Clusters").click()
+    expect(frame.locator(".figure-credit a")).to_have_attribute("href", re.compile("&view=clusters$"))
+    expect(page.locator("a.live").first).to_have_attribute("href", re.compile("&view=clusters$"))
+    frame.get_by_role("tab", name="Threshold").click()
+    expect(page.locator("a.live").first).to_have_attribute("href", article.FINDINGS[0].link(ADDRESS))
     context.close()
 
 
@@ -49,9 +56,13 @@ def test_a_title_says_what_its_data_says():
     assert f"to {said} of {len(others)} questions" in FINDINGS["merge"].title(child)
 
 
-@pytest.mark.parametrize("finding", article.FINDINGS, ids=lambda finding: finding.example)
-def test_the_link_of_a_figure_names_a_room(finding):
-    assert (suite.ROOT / "spaces" / finding.space / "preview" / f"{finding.room}.png").is_file()
+def test_the_link_of_a_figure_names_its_stored_result():
+    """Which its Space shows without a run."""
+    for finding in article.FINDINGS:
+        room = suite.load_app(finding.space).demo.rooms[finding.room]
+        address, _, query = finding.link(ADDRESS).partition("?")
+        assert address == f"https://example.org/{finding.space}/"
+        assert query.partition("&")[2] in room.stored, finding.example
 
 
 def test_the_gallery_is_a_static_space_that_links_to_its_neighbours(tmp_path, monkeypatch):
@@ -74,8 +85,22 @@ def test_the_suite_shows_it_and_its_links_stay_there(browser, suite_url):
     page.get_by_role("link", name="the course as one article").click()
     expect(page.locator("h1")).to_have_text(suite.TITLE)
     expect(page.locator("iframe").first.content_frame.locator("[role=tablist]").first).to_be_visible()
-    page.get_by_role("link", name="Make your own: Dedup").click()
-    expect(page.locator("#figure .figure-title").first).to_be_visible(timeout=60_000)
+    frame = page.locator("iframe").first.content_frame
+    frame.get_by_role("tab", name="Clusters").click()
+    frame.locator(".cluster-item").nth(2).click()
+    link = page.get_by_role("link", name="Make your own: Dedup")
+    expect(link).to_have_attribute("href", re.compile(r"&view=clusters&seen="))
+    chosen = frame.locator(".cluster-item[aria-current], .cluster-item[aria-pressed=true]").all_inner_texts()
+    link.click()
+    figure = page.locator("#figure .course-figure")
+    expect(figure.get_by_role("tab", name="Clusters")).to_have_attribute(
+        "aria-selected", "true", timeout=60_000
+    )
+    expect(figure).to_have_attribute("data-seen", re.compile("row"))
+    assert (
+        chosen
+        == figure.locator(".cluster-item[aria-current], .cluster-item[aria-pressed=true]").all_inner_texts()
+    )
     expect(page).to_have_url(re.compile(f"^{suite_url}/dedup/"))
     assert not problems
     page.close()

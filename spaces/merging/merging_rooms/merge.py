@@ -263,6 +263,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
         programs=programs_of,
         outputs=[child, files, count, opens],
         marks=["recipe="],
+        stored=[first],
         seconds=lambda _, request: cost(request),
         stopped=STOPPED,
     )
