@@ -77,6 +77,8 @@ class Panel(TypedDict):
     """The permalink's query; empty where the run has a file of the visitor's own."""
     live: bool
     """Whether the page's address follows the query."""
+    filled: NotRequired[str]
+    """What to say of the figure above while the room's fields hold another request, of the page's link."""
     made: list[str]
     """Names of the visitor's shelf in the link or the code."""
     hub: str | None

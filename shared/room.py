@@ -303,7 +303,8 @@ def open_room(
     room.stop(figure)
     for which, button in starts.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
-    _open_links(demo, room, marks, stored, tabs, tab or name)
+    verbs = {run: str(button.value) for run, button in starts.items()}
+    _open_links(demo, room, verbs, marks, stored, tabs, tab or name)
     if isinstance(demo, App) and demo.folder and name in demo.tours:
         _show_steps(demo.folder / "examples", room, name, demo.tours[name])
     if seconds and gpu.on_zero_gpu():
@@ -357,6 +358,7 @@ def _pressed(room: Room[Any], run: Run) -> Callable[[Values], Iterator[Values]]:
 def _open_links(
     demo: gr.Blocks,
     room: Room[Any],
+    verbs: Mapping[str, str],
     marks: Sequence[str],
     stored: Sequence[Data],
     tabs: gr.Tabs | None,
@@ -381,14 +383,16 @@ def _open_links(
 
     def opened(values: Values) -> Iterator[Values]:
         query = values[link]
+        named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         if FILL in parse_qs(query):
             shown = {name: values[box] for name, box in room.controls.items()}
             request = room.request.from_query(query, shown)
-            gr.Info("What the link names stands in this room's fields. Start the run when you are ready.")
-            yield room.form(request)
+            said = f"The fields hold what the link names; this figure is not of it yet. Press {verbs[named]}."
+            panel = room.follow({room.figure: values[room.state]}).get(room.panel)
+            aside = {room.panel: {**panel, "filled": said}} if isinstance(panel, Mapping) else {}
+            yield {**room.form(request), **aside}
             return
         request = room.request.from_query(query)
-        named = parse_qs(query).get("room", [next(iter(room.runs))])[-1]
         for data in stored:
             if _run_of(data, room.runs) == named and room.request.parse(**data["request"]) == request:
                 yield told(query, {room.figure: data, **room.form(request)})

@@ -62,6 +62,11 @@ export interface Panel {
   query: string;
   /** Whether the page's address follows the query. */
   live: boolean;
+  /**
+   * What to say of the figure above while the room's fields hold another request, of the page's
+   * link.
+   */
+  filled?: string;
   /** Names of the visitor's shelf in the link or the code. */
   made: string[];
   /** The Hub's page of this Space, where links go; null elsewhere. */

@@ -14,7 +14,7 @@ import { frameOf } from "./canvas.js";
  *   values of controls by their names, what is pressed or unfolded, and what its frame shows
  */
 
-/** Longest JSON of what is seen: a link stays one that can be sent. */
+/** Longest JSON of what is seen that a link holds: it stays one that can be sent. */
 const LONGEST_SEEN = 400;
 /** Milliseconds after what a visitor did, until the figure says what is seen. */
 const SEEN_DELAY = 200;
@@ -25,7 +25,8 @@ const SETTABLE =
 const SWITCHES = "[aria-pressed], [aria-expanded]:not([role=treeitem]), [aria-current], summary";
 
 /**
- * The memory of what is seen of a figure. It stands in the figure's element as `data-seen`, as JSON.
+ * The memory of what is seen of a figure. It stands in the figure's element as `data-seen`, as JSON; where
+ * that is only a part, since a link would be too long, there is `data-seen-more` beside it.
  * @param {HTMLElement} root
  * @param {() => string} current name of the open view
  */
@@ -45,8 +46,12 @@ export function openSeen(root, current) {
     first.set(current(), known);
     return known;
   };
-  const now = () => {
-    if (!root.checkVisibility()) return root.dataset.seen ?? "";
+  /**
+   * What is seen now, its largest parts left out where all of it is too long.
+   * @param {number} [most] characters
+   */
+  const now = (most = LONGEST_SEEN) => {
+    if (!root.checkVisibility()) return { text: root.dataset.seen ?? "", whole: !isCut() };
     const before = start();
     const { set, on, frame } = snapshot(root);
     /** @type {Record<string, unknown>} */
@@ -61,11 +66,15 @@ export function openSeen(root, current) {
     if (moved.length) values.set = Object.fromEntries(moved);
     if (on.join() !== before.on.join()) values.on = on;
     if (frame !== before.frame) values.frame = JSON.parse(frame || "null");
-    const text = Object.keys(values).length ? JSON.stringify(values) : "";
-    return text.length <= LONGEST_SEEN ? text : "";
+    return thatFits(values, most);
   };
+  const isCut = () => "seenMore" in root.dataset;
   const say = () => {
-    const text = now();
+    const { text, whole } = now();
+    if (isCut() === whole) {
+      if (whole) delete root.dataset.seenMore;
+      else root.dataset.seenMore = "";
+    }
     if ((root.dataset.seen ?? "") === text) return;
     if (text) root.dataset.seen = text;
     else delete root.dataset.seen;
@@ -132,6 +141,25 @@ export function openSeen(root, current) {
       return fits && !asked.size;
     },
   };
+}
+
+/**
+ * As much of what is seen as may be written, as JSON: the largest parts go first.
+ * @param {Record<string, unknown>} values
+ * @param {number} most characters
+ */
+function thatFits(values, most) {
+  const sizes = Object.entries(values).map(([name, value]) => ({
+    name,
+    size: JSON.stringify(value).length,
+  }));
+  const left = sizes.sort((one, other) => one.size - other.size).map(({ name }) => name);
+  for (let kept = left.length; ; kept -= 1) {
+    const names = left.slice(0, kept);
+    const some = Object.entries(values).filter(([name]) => names.includes(name));
+    const text = kept ? JSON.stringify(Object.fromEntries(some)) : "";
+    if (text.length <= most) return { text, whole: kept === left.length };
+  }
 }
 
 /**

@@ -124,6 +124,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   /** @type {Map<string, (data: D) => void>} */
   const updates = new Map();
   let unfit = false; // whether what a link says of the view does not fit
+  let aside = ""; // what the page says of this figure
   const viewNamed = (/** @type {string} */ name) =>
     views.find((view) => view.name === name) ?? views[0];
 
@@ -148,6 +149,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     show(data) {
       hideHint(figure);
       unfit = false;
+      aside = "";
       if (!data?.drawable || !data.done || !isSameRun(figure.data, data)) seen.renew();
       Object.assign(figure.root, { shows: data });
       if (data?.drawable) showData(data);
@@ -164,6 +166,11 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   };
   root.addEventListener("figure-seen", (event) => {
     restore(/** @type {CustomEvent} */ (event).detail);
+  });
+
+  root.addEventListener("figure-aside", (event) => {
+    aside = /** @type {CustomEvent<string>} */ (event).detail;
+    if (figure.data) drawFacts(figure.data);
   });
 
   const showNothing = (/** @type {Nothing} */ data) => {
@@ -212,7 +219,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     }
     parts.provenance.textContent = provenance;
     parts.tags.replaceChildren(...tags.map((tag) => h("span", { class: "tag" }, tag)));
-    const said = unfit ? [...texts, UNFIT] : texts;
+    const said = [aside, ...texts, unfit ? UNFIT : ""].filter(Boolean);
     warnings.replaceChildren(...said.map((text) => h("li", {}, text)));
     warnings.hidden = !said.length;
   };
@@ -240,7 +247,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     /** @type {NonNullable<Host["fetch"]>} */
     const ask = async (name, argument) => figure.host.fetch?.(name, argument) ?? null;
     const opened = () => {
-      const values = seen.now();
+      const values = seen.now(Infinity).text; // a file has room for all of it
       if (!values && figure.current === views[0].name) return {};
       return { opened: { view: figure.current, seen: values ? JSON.parse(values) : null } };
     };

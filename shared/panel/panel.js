@@ -49,6 +49,7 @@ function renderPanel(element, data) {
     data.query && viewOf(above).name ? `${base}?${joined(seenQuery(above, true))}&alone=1` : "";
   if (data.live && query) history.replaceState(null, "", `?${query}`);
   follow(element, data, openLinkedView(element, data));
+  if (data.filled) above?.dispatchEvent(new CustomEvent("figure-aside", { detail: data.filled }));
   const attribute = (/** @type {string} */ text) =>
     text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
   const frame = (/** @type {string} */ source) =>
@@ -93,8 +94,11 @@ function renderPanel(element, data) {
           "p",
           {},
           data.query
-            ? "The link reproduces this figure with these settings, and shows what you see of it now. " +
-                "For a figure that works offline, press HTML above the picture."
+            ? `The link reproduces this figure with these settings, and shows ${
+                above && "seenMore" in above.dataset
+                  ? "a part of what you see of it now: all of it is too much for a link"
+                  : "what you see of it now"
+              }. For a figure that works offline, press HTML above the picture.`
             : "A file of your own has no link, nor have very long settings. For a figure that works " +
                 "anywhere, also offline, press HTML above the picture.",
         ),
@@ -125,7 +129,7 @@ function follow(element, data, opened) {
   const figure = figureAbove(element);
   if (figure && opened) {
     const observer = new MutationObserver(again);
-    observer.observe(figure, { attributeFilter: ["data-seen"] });
+    observer.observe(figure, { attributeFilter: ["data-seen", "data-seen-more"] });
     const tabs = figure.querySelector("[data-view]")?.parentElement;
     if (tabs) observer.observe(tabs, { subtree: true, attributeFilter: ["aria-selected"] });
     // drawn anew, the figure is another element

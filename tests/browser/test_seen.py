@@ -150,6 +150,48 @@ def test_a_file_opens_as_it_was_saved(browser, tmp_path):
         assert json.loads(seen_of(page) or "") == {"threshold": 0.93}
 
 
+UNFOLD = """() => {
+  const panel = document.querySelector("#figure .panel:not([hidden])");
+  for (let at = 0; at < 60; at += 1) {
+    const summary = document.createElement("summary");
+    summary.dataset.key = `a long enough name ${at}`;
+    const fold = document.createElement("details");
+    fold.append(summary);
+    panel.append(fold);
+  }
+  for (const one of panel.querySelectorAll("summary")) one.click();
+}"""
+
+
+def test_a_link_holds_a_part_where_all_is_too_much_and_says_so(browser, suite_url):
+    """And a file holds it all."""
+    url = f"{suite_url}/dedup/?room=duplicates&dataset=kitchen.jsonl&threshold=0.6&fill=1"
+    with opened(browser, url, "#figure .course-figure") as page:
+        figure = page.locator("#figure .course-figure")
+        # a link that fills in the fields says so, and what to press
+        expect(page.locator("#threshold input[type=number]")).to_have_value("0.6", timeout=30_000)
+        aside = "The fields hold what the link names; this figure is not of it yet. Press Deduplicate."
+        expect(figure.locator(".warnings li").first).to_have_text(aside)
+        figure.locator('[data-view="clusters"]').click()
+        expect(figure.locator(".warnings li").first).to_have_text(aside)
+        figure.locator(".cluster-item").nth(2).click()
+        expect(figure).to_have_attribute("data-seen", re.compile("row"))
+        page.evaluate(UNFOLD)
+        expect(figure).to_have_attribute("data-seen-more", "")
+        assert list(json.loads(figure.get_attribute("data-seen") or "")) == ["row"]
+        share = page.locator("#panel:visible details").last
+        share.locator("summary").click()
+        expect(share).to_contain_text("a part of what you see of it now")
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download as one HTML file").first.click()
+        assert download.value.path().read_text().count("a long enough name 59") == 1
+        figure.locator('[data-view="threshold"]').click()
+        expect(share).to_contain_text("shows what you see of it now")
+        page.locator("#start").click()
+        expect(figure.locator(".tags")).not_to_contain_text("stored", timeout=60_000)
+        expect(figure.locator(".warnings")).not_to_contain_text("The fields")
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
