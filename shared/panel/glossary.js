@@ -42,6 +42,9 @@ export function renderGlossary(element, { terms }) {
     tip.textContent = terms[Number(mark.dataset.term)].says;
     tip.hidden = false;
     mark.setAttribute("aria-describedby", "term-tip");
+    place(mark);
+  };
+  const place = (/** @type {HTMLElement} */ mark) => {
     const { left, bottom, top } = mark.getBoundingClientRect();
     const width = document.documentElement.clientWidth;
     tip.style.left = `${Math.max(8, Math.min(left, width - tip.offsetWidth - 8))}px`;
@@ -127,6 +130,16 @@ export function renderGlossary(element, { terms }) {
     },
     { capture: true },
   );
+  // a finger elsewhere takes no focus away on every phone
+  document.addEventListener("pointerdown", ({ target }) => {
+    if (!tip.hidden && !(target instanceof Element && target.closest("dfn.term"))) hide();
+  });
+  const follow = () => {
+    /** @type {HTMLElement | null} */
+    const mark = tip.hidden ? null : document.querySelector("dfn[aria-describedby]");
+    if (mark) place(mark);
+  };
+  document.addEventListener("scroll", follow, { capture: true, passive: true });
   timer = setTimeout(look, REST);
 }
 

@@ -64,6 +64,15 @@ def test_a_model_walks_from_room_to_room(browser, suite_url):
         page.locator("#run-export").click()
         edited = made_here(page)
 
+        # its chat Space, before anything is pushed: the app is written for this very model
+        page.get_by_role("button", name="A chat Space for it, on ZeroGPU").click()
+        page.locator("#edit-chat-model").locator("input, textarea").fill("me/edited")
+        page.locator("#edit-chat-show").click()
+        expect(page.locator("#edit-chat-said")).to_contain_text("an answer of 256 tokens asks for")
+        app = page.locator("#edit-chat-code")
+        expect(app).to_contain_text("@spaces.GPU")
+        expect(app).to_contain_text("me/edited")
+
         enter(page, "quantization")
         holds(page, "#take-model", edited)
         page.locator("#take-model input").first.click()
