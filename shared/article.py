@@ -6,6 +6,7 @@ anything. Every number in a title is read from the figure below it.
 
 from __future__ import annotations
 
+import html
 import importlib
 import json
 import math
@@ -16,10 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from shared import preview
 from shared.catalogue import ROOT, TITLE, head
 
 LOCAL = "http://127.0.0.1:7860/{space}/"
 """Where the Spaces of a suite on this machine are."""
+
+SENTENCE = "Nine findings about language models, each a figure that can be touched."
+PICTURE = "docs/preview.png"
+"""What a link to the suite, or to the article, shows."""
+REPOSITORY = "llm-course-article"
+"""Its name as a Space."""
+MARK = "<!-- preview -->"
+"""In the article's head, where what a link to it shows stands."""
 
 Data = dict[str, Any]
 
@@ -138,12 +148,27 @@ FINDINGS = (
 """In the order of the course; what is said of each stands in `article.html`, under its example's name."""
 
 
-def write(folder: Path, address: str = LOCAL) -> Path:
+def tags(home: str, picture: str | None) -> str:
+    """The lines of the article's head.
+
+    Args:
+        home: its address; "" where it has none yet.
+        picture: the address of what a link to it shows.
+    """
+    if not home:
+        plain = f'<meta name="description" content="{html.escape(SENTENCE)}">'
+        return f"<title>{html.escape(TITLE)}</title>\n{plain}"
+    return preview.tags(TITLE, SENTENCE, home, picture)
+
+
+def write(folder: Path, address: str = LOCAL, home: str = "", *, marked: bool = False) -> Path:
     """Write the article.
 
     Args:
         folder: to write into; what is there is replaced.
         address: of a Space, with `{space}` for its name: each figure links to itself there.
+        home: the article's own address, where it is known: a link to it then shows a picture.
+        marked: whether the head keeps `MARK`, for a server that knows the address at each request.
 
     Returns:
         The article's file.
@@ -174,6 +199,10 @@ def write(folder: Path, address: str = LOCAL) -> Path:
     )
     article = folder / "index.html"
     text = environment.get_template("article.html").render(title=TITLE, figures=figures)
+    if home:
+        shutil.copy(ROOT / PICTURE, folder / "preview.png")
+    if not marked:
+        text = text.replace(MARK, tags(home, f"{home}preview.png"), 1)
     article.write_text(text, encoding="utf-8")
     return article
 
@@ -182,7 +211,8 @@ def stage(folder: Path, namespace: str) -> None:
     """Write the article with the card of the static Space that it becomes; its figures link to the Spaces of
     the same account.
     """
-    write(folder, f"https://huggingface.co/spaces/{namespace}/{{space}}")
+    home = f"https://{namespace}-{REPOSITORY}.static.hf.space/".lower()
+    write(folder, f"https://huggingface.co/spaces/{namespace}/{{space}}", home)
     lines = {
         "title": f"{TITLE}: the article",
         "emoji": "🧭",
@@ -193,6 +223,7 @@ def stage(folder: Path, namespace: str) -> None:
         "pinned": False,
         "license": "apache-2.0",
         "short_description": "Nine findings about language models, to touch",
+        "course": {"thumbnail": "preview.png"},
     }
     text = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
     sentence = "Nine figures in the order of the course, each computed by a demo."

@@ -9,8 +9,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from shared.article import PICTURE
 from shared.catalogue import ROOT, TITLE, head, names
-from shared.suite import PREVIEW, read_card
+from shared.suite import read_card
 
 SUITE = "suite"
 LANDING = "docs/landing.png"
@@ -39,7 +40,7 @@ def stage(name: str, target: Path | None = None) -> Path:
         (folder / "requirements.txt").write_text(suite_requirements(), encoding="utf-8")
         (folder / "README.md").write_text(suite_card(), encoding="utf-8")
         (folder / LANDING).parent.mkdir()
-        for picture in (LANDING, PREVIEW):
+        for picture in (LANDING, PICTURE):
             shutil.copy(ROOT / picture, folder / picture)
     else:
         shutil.copytree(ROOT / "spaces" / name, folder, ignore=_LEFT_OUT)

@@ -37,7 +37,7 @@ def plan(name: str, namespace: str) -> tuple[Path, str, str, list[tuple[str, int
     """
     import yaml
 
-    names = {SUITE: "llm-course", GALLERY: "llm-course-article"}
+    names = {SUITE: "llm-course", GALLERY: article.REPOSITORY}
     repository = f"{namespace}/{names.get(name, name)}"
     if name == GALLERY:
         folder = ROOT / "build" / GALLERY

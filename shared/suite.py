@@ -25,8 +25,6 @@ SENTENCE = (
     "Decoding, quantization, merging, abliteration, fine-tuning, evaluation, deduplication: pictures of real "
     "models and datasets, to change and to take away."
 )
-PREVIEW = "docs/preview.png"
-"""What a link to the landing page shows."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +124,16 @@ def build(url: str = "") -> FastAPI:
         return HTMLResponse(page.replace("<!-- preview -->", tags))
 
     app.add_route("/", home)
-    app.add_route("/preview.png", lambda _: FileResponse(ROOT / PREVIEW))
+    app.add_route("/preview.png", lambda _: FileResponse(ROOT / article.PICTURE))
     app.state.article = tempfile.TemporaryDirectory(prefix="article")  # is gone with the process
-    article.write(Path(app.state.article.name), "../{space}/")
+    file = article.write(Path(app.state.article.name), "../{space}/", marked=True)
+
+    def findings(request: Any) -> HTMLResponse:
+        root = get_root_url(request, "/article/", None)
+        tags = article.tags(f"{root}/article/", f"{root}/preview.png")
+        return HTMLResponse(file.read_text(encoding="utf-8").replace(article.MARK, tags, 1))
+
+    app.add_route("/article/", findings)
     app.mount("/article", StaticFiles(directory=app.state.article.name, html=True))
 
     for name in names():

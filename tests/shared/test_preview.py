@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import urllib.parse
 import urllib.request
@@ -12,6 +13,8 @@ from PIL import Image
 
 from shared import preview, suite
 from shared.app import App, Entrance
+
+CRAWLER = {"User-Agent": "facebookexternalhit/1.1", "Accept": "*/*"}
 
 
 class Head(HTMLParser):
@@ -39,7 +42,8 @@ class Head(HTMLParser):
 
 
 def read(url: str) -> Head:
-    with urllib.request.urlopen(url, timeout=60) as answer:
+    """The head as such a program gets it: it follows redirects, keeps no cookie and runs no script."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=CRAWLER), timeout=60) as answer:
         return Head(answer.read().decode())
 
 
@@ -101,10 +105,34 @@ def test_links_show_the_page_or_the_room_that_they_open(suite_url, rooms):
             assert "gradio" not in said and "click to try" not in said
 
 
-def test_the_landing_page_has_one_too(suite_url):
-    found = read(f"{suite_url}/").found
-    assert found["og:title"] == found["title"] == suite.TITLE
-    assert size_of(found["og:image"]) == preview.SIZE
+def test_the_landing_page_and_the_article_have_one_too(suite_url):
+    for path in ("/", "/article/", "/article"):
+        head = read(f"{suite_url}{path}")
+        found = head.found
+        assert head.twice == [] and found["og:title"] == found["title"] == suite.TITLE
+        assert found["og:url"] == f"{suite_url}{path.rstrip('/')}/"
+        assert found["og:image"] == f"{suite_url}/preview.png" and size_of(found["og:image"]) == preview.SIZE
+
+
+def test_a_permalink_of_a_visitors_own_run_shows_its_room(suite_url, rooms):
+    """And nothing of a result that it does not have; the links are those that a second visit opens."""
+    for space, known in rooms.items():
+        links = importlib.import_module(f"tests.{space}.links").LINKS
+        for _, pairs in links.values():
+            room = dict(pairs).get("room", "")
+            query = urllib.parse.urlencode(pairs)
+            found = read(f"{suite_url}/{space}/?{query}").found
+            entrance = known.get(room, next(iter(known.values())))
+            assert found["og:title"].endswith(entrance.title if room else known_title(space)), (space, query)
+            assert urllib.parse.parse_qsl(urllib.parse.urlsplit(found["og:url"]).query) == [
+                (key, str(value)) for key, value in pairs
+            ]
+            assert size_of(found["og:image"]) == preview.SIZE
+
+
+def known_title(space: str) -> str:
+    """A page's title, which its links have where they name no room."""
+    return str(suite.load_app(space).demo.title)
 
 
 def test_what_a_link_says_stays_text(suite_url):
