@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.choices import Scored, packable, scored
+from shared.choices import Scored, _trees, packable, scored
 from shared.errors import VisitorError
-from shared.items import Item, clusters_of, items_of, row_of
+from shared.items import Item, Row, clusters_of, items_of, row_of
 from tests import zoo
 from tests.shared.lm_eval_items import CHAT, ITEMS
 
@@ -54,6 +54,35 @@ def test_a_choice_is_not_changed_by_the_others(name):
     assert first.sums == pytest.approx(second.sums[::-1], abs=1e-5)
     (alone,) = scored(loaded.model, [item], rows[:1])
     assert alone.sums == pytest.approx(first.sums, abs=1e-5)
+
+
+def test_what_begins_alike_is_read_once():
+    """Items of a passage, and choices with a beginning in common, against every choice in its own row."""
+    loaded = zoo.opened("llama3")
+    passage = "The cup is in the box. The key is in the bag. "
+    choices = ("box of the old man", "box of the old woman", "bag")
+    items = [replace(ITEMS[0], prompt=passage + asks, choices=choices) for asks in ("Cup:", "Key:", "Box:")]
+    rows = [row_of(loaded, item) for item in items]
+    ((places, tree),) = _trees(rows, 2048)
+    parts = [
+        (*row.context, *choice)[:end] for row in rows for choice in row.choices
+        for end in range(1, len(row.context) + len(choice))
+    ]  # fmt: skip
+    assert places == [0, 1, 2] and len(tree.ids) == len(set(parts)) < len(parts) / 4
+    for one, alone in zip(
+        scored(loaded.model, items, rows), scored(loaded.model, items, rows, packed=False), strict=True
+    ):
+        assert one.sums == pytest.approx(alone.sums, abs=1e-4)
+
+
+def test_trees_are_as_long_as_they_may_be():
+    """Items with nothing in common share a pass up to its length; one that is there but for its end joins."""
+    strange = [Row(tuple(range(place, place + 200)), ((1, 2), (3,)), "", "") for place in (0, 300, 600, 900)]
+    assert [places for places, _ in _trees(strange, 2048)] == [[0, 1], [2, 3]]
+    behind = [Row((*range(700), place), ((1, 2), (3,)), "", "") for place in range(3)]
+    assert [places for places, _ in _trees(behind, 2048)] == [[0, 1, 2]]
+    assert [places for places, _ in _trees(behind, 702)] == [[0], [1], [2]]
+    assert list(_trees(behind, 701)) == [], "too long for a row: read otherwise"
 
 
 def test_a_wrong_mask_would_show(monkeypatch):
