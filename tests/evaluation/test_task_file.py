@@ -9,7 +9,9 @@ import pytest
 
 from evaluation.task_file import EXAMPLE, TaskRequest, read
 from shared.errors import VisitorError
-from tests.evaluation.tasks import CHANGES, ROWS, text_of
+from shared.items import items_of, row_of
+from tests import zoo
+from tests.evaluation.tasks import CHANGES, ROWS, TALKS, text_of
 
 LM_EVAL = json.loads(Path(__file__).with_name("tasks.json").read_text(encoding="utf-8"))
 ALL = [*ROWS, {**ROWS[0], "answer": -1}]
@@ -26,6 +28,8 @@ def test_documents_become_what_lm_eval_makes_of_them(name):
         target = told["target"]
         assert one["gold"] == (one["choices"].index(target) if isinstance(target, str) else int(target))
         assert one["task"] == "colours"
+    rows = [row_of(zoo.opened(TALKS), item, chat=True) for item in items_of(found)]
+    assert [(row.text, row.delimiter) for row in rows] == [(told["chat"], "") for told in LM_EVAL[name]]
 
 
 def test_what_is_left_out_is_said():

@@ -48,6 +48,8 @@ class Asked(TypedDict):
     choices: list[str]
     gold: int
     delimiter: str
+    turns: NotRequired[list[list[str]]]
+    """The prompt as a conversation, role and text of each message, where it is one."""
 
 
 class Read(TypedDict):

@@ -6,7 +6,7 @@ import importlib.metadata
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from evaluation import contamination, finding, numbers, summary
 from evaluation.contamination import Corpus
@@ -223,7 +223,9 @@ def _task(name: str, request: CompareRequest, items: Sequence[Item]) -> Task:
 
 def asked(item: Item) -> Asked:
     """An item as the figures have it."""
+    turns: dict[str, Any] = {"turns": [list(one) for one in item.turns]} if item.turns else {}
     return {
+        **turns,
         "id": item.id,
         "task": item.task,
         "cluster": item.cluster,

@@ -88,11 +88,10 @@ for other in others:
 """
 
 FORMS_RUN = """\
-forms = sorted({(item["task"], item["delimiter"]) for item in items})  # as tasks are numbered
 for name, (model, tokenizer) in models.items():
     lm = HFLM(pretrained=model.eval(), tokenizer=tokenizer, batch_size=8, device="cpu")
     for chat in (False, True):
-        some = [task for task, (form, _) in zip(tasks, forms) if (form == "chat") == chat]
+        some = [task for task, kind in zip(tasks, kinds) if (kind[0] == "chat") == chat]
         if not some or (chat and not tokenizer.chat_template):
             continue
         found = lm_eval.simple_evaluate(
@@ -101,7 +100,7 @@ for name, (model, tokenizer) in models.items():
         )
         for task, samples in found["samples"].items():
             right = sum(sample["METRIC"] == 1 for sample in samples)
-            print(name, forms[int(task.split("_")[1])][0], right, "of", len(samples))
+            print(name, kinds[int(task.split("_")[1])][0], right, "of", len(samples))
 """
 
 PAIRS_RUN = """\
@@ -163,14 +162,19 @@ def listings(request: CompareRequest, data: Mapping[str, Any]) -> dict[str, str]
 def form_listings(request: FragileRequest, data: Mapping[str, Any]) -> dict[str, str]:
     """The programs below a figure of forms, by what each is."""
     items = [
-        {**item, **asked, "task": form["name"]}
+        {
+            **item,
+            **asked,
+            "task": form["name"],
+            "turns": item.get("turns", []) if form["kind"] == "chat" else [],
+        }
         for form in data["forms"]
         for item, asked in zip(data["items"], form["asked"], strict=True)
     ]
     shown = {"items": items, "models": data["models"]}
     return {
         "The same numbers with lm-eval": "\n".join(
-            [*_asking(request, shown), FORMS_RUN.replace("METRIC", request.metric)]
+            [*_asking(request, shown, True), FORMS_RUN.replace("METRIC", request.metric)]
         )
     }
 
@@ -202,11 +206,11 @@ def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
     """A Python program: the items as tasks of lm-eval 0.4.13, every model, McNemar's exact test."""
     chat = "apply_chat_template=True" if request.chat else "apply_chat_template=False"
     run = RUN.replace("CHAT", chat).replace("METRIC", request.metric)
-    return "\n".join([*_asking(request, data, "from scipy.stats import binomtest"), run])
+    return "\n".join([*_asking(request, data, request.chat, "from scipy.stats import binomtest"), run])
 
 
-def _asking(request: ItemsRequest, data: Mapping[str, Any], *imports: str) -> list[str]:
-    """A program up to where it has `items`, `tasks` of lm-eval and `models`."""
+def _asking(request: ItemsRequest, data: Mapping[str, Any], chat: bool, *imports: str) -> list[str]:
+    """A program up to where it has `items`, `kinds` and `tasks` of lm-eval, and `models`."""
     sides = request.sides
     lines = [
         *_plain_imports(sides),
@@ -224,7 +228,7 @@ def _asking(request: ItemsRequest, data: Mapping[str, Any], *imports: str) -> li
             *imports,
         ),
     ]
-    lines += ["", *_items(data), "", "folder = Path(tempfile.mkdtemp())", *task_lines(data), ""]
+    lines += ["", *_items(data), "", "folder = Path(tempfile.mkdtemp())", *task_lines(data, chat), ""]
     return [*lines, *_models(sides, data)]
 
 
@@ -319,23 +323,76 @@ def _items(data: Mapping[str, Any]) -> list[str]:
     return ["items = [", *(f"    {one!r}," for one in data["items"]), "]"]
 
 
-def task_lines(data: Mapping[str, Any]) -> list[str]:
-    """Lines that write `items` into `folder`, an absolute path, and make `tasks` of lm-eval of them: one for
-    each task and delimiter, in their order.
+def kinds_of(data: Mapping[str, Any], chat: bool) -> list[tuple[str, ...]]:
+    """What tasks of lm-eval the items become, in their order, as `task_lines` numbers them: task, delimiter,
+    and in chat templates the JSON of the messages before the question, where an item has some.
     """
-    delimiters = {item["delimiter"] for item in data["items"]}
-    note = [] if len(delimiters) == 1 else ["# delimiters differ between items: a task for each"]
+    talks = chat and any(item.get("turns") for item in data["items"])
+    return sorted(
+        {
+            (item["task"], item["delimiter"], *([json.dumps(item.get("turns", [])[:-1])] if talks else []))
+            for item in data["items"]
+        }
+    )
+
+
+TALKS = """\
+def before(item):
+    \"\"\"The messages before an item's question, as a key.\"\"\"
+    return json.dumps((item.get("turns") or [])[:-1])
+
+
+def task_of(before):
+    \"\"\"What a task says of the messages before its questions: a description and examples.\"\"\"
+    said = json.loads(before)
+    told = [text for role, text in said if role != "system"]
+    samples = [{"prompt": a, "choices": [b], "gold": 0} for a, b in zip(told[::2], told[1::2])]
+    more = {"description": "{{system}}"} if len(told) < len(said) else {}
+    if samples:
+        more |= {
+            "num_fewshot": len(samples), "fewshot_config": {"sampler": "first_n", "samples": samples},
+        }
+    return more
+
+
+def question(item):
+    \"\"\"An item as a row of its task, with its system message beside the question.\"\"\"
+    turns = item.get("turns") or [["user", item["prompt"]]]
+    return {**item, "prompt": turns[-1][1], "system": turns[0][1], "turns": None}
+
+"""
+
+
+def task_lines(data: Mapping[str, Any], chat: bool) -> list[str]:
+    """Lines that write `items` into `folder`, an absolute path, and make `tasks` of lm-eval of them, one for
+    each of `kinds`.
+
+    Args:
+        data: an evaluation.
+        chat: whether prompts go through chat templates, so that the turns of an item count.
+    """
+    kinds = kinds_of(data, chat)
+    talks = any(kind[2:] for kind in kinds)
+    note = (
+        []
+        if len({kind[1] for kind in kinds}) == 1
+        else ["# delimiters differ between items: a task for each"]
+    )
+    key = '(item["task"], item["delimiter"], before(item))' if talks else '(item["task"], item["delimiter"])'
     return [
+        *(["", TALKS] if talks else []),
         "tasks = []",
         *note,
-        'for number, key in enumerate(sorted({(item["task"], item["delimiter"]) for item in items})):',
-        '    some = [item for item in items if (item["task"], item["delimiter"]) == key]',
+        f"kinds = sorted({{{key} for item in items}})",
+        "for number, kind in enumerate(kinds):",
+        f"    some = [{'question(item)' if talks else 'item'} for item in items if {key} == kind]",
         '    (folder / f"{number}.json").write_text(json.dumps(some), "utf-8")',
         "    tasks.append({",
         '        "task": f"items_{number}", "dataset_path": "json", "test_split": "test",',
         '        "dataset_kwargs": {"data_files": {"test": str(folder / f"{number}.json")}},',
-        '        "output_type": "multiple_choice", "target_delimiter": key[1],',
+        '        "output_type": "multiple_choice", "target_delimiter": kind[1],',
         '        "doc_to_text": "{{prompt}}", "doc_to_choice": "{{choices}}", "doc_to_target": "{{gold}}",',
         '        "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],',
+        *(["        **task_of(kind[2]),"] if talks else []),
         "    })",
     ]

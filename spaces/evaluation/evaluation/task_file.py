@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Self
 
 import yaml
@@ -179,7 +180,7 @@ def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
     for number, document in enumerate(documents):
         drawn = shots.of(document)
         try:
-            item = _item(task, document, number, shots.text(drawn))
+            item = _item(task, document, number, shots.told(drawn))
             items_of([item.to_json()])
         except _LeftOut as error:
             left_out.append(f"Document {number}: {error}.")
@@ -279,24 +280,32 @@ def _asked(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, t
     return str(text), tuple(map(str, choices)), gold
 
 
-def _example(task: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """A document with its answer, as it stands before another one."""
+def _example(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, str]:
+    """A document's question and answer."""
     question, choices, gold = _asked(task, document)
-    between, behind = task.get("target_delimiter", " "), task.get("fewshot_delimiter", "\n\n")
-    return f"{question}{between}{choices[gold]}{behind}"
+    return question, choices[gold]
 
 
-def _item(task: Mapping[str, Any], document: Mapping[str, Any], number: int, examples: str) -> Item:
-    """A document behind its examples."""
+def _item(
+    task: Mapping[str, Any], document: Mapping[str, Any], number: int, examples: Sequence[tuple[str, str]]
+) -> Item:
+    """A document behind the description and its examples: as one text, and as the conversation that lm-eval
+    gives a chat template, where the description is the system message.
+    """
     text, choices, gold = _asked(task, document)
     before = _filled(task["description"], document) if task.get("description") else ""
+    between, behind = task.get("target_delimiter", " "), task.get("fewshot_delimiter", "\n\n")
+    told = "".join(f"{question}{between}{answer}{behind}" for question, answer in examples)
+    talk = [[("user", question), ("assistant", answer)] for question, answer in examples]
+    turns = (*([("system", before)] if before else []), *chain(*talk), ("user", text))
     return Item(
         str(number),
         task.get("task") or "task",
-        before + examples + text,
+        before + told + text,
         choices,
         gold,
-        delimiter=task.get("target_delimiter", " "),
+        delimiter=between,
+        turns=turns if turns[1:] else (),
     )
 
 

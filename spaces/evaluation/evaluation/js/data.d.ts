@@ -35,6 +35,8 @@ export interface Asked {
   choices: string[];
   gold: number;
   delimiter: string;
+  /** The prompt as a conversation, role and text of each message, where it is one. */
+  turns?: string[][];
 }
 
 /** An item as one or more models read it: its tokens as text. */
