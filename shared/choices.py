@@ -13,12 +13,12 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from shared.items import Item, Row
+from shared.items import Item, Row, row_of
 from shared.measure import BATCH_TOKENS, continuation_log_probabilities
 from shared.talk import check_vocabulary
 
@@ -26,12 +26,22 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel
 
+    from shared.models import Loaded
+
 ROWS = 8
 """Items that are read between two looks at the results."""
 TREE_TOKENS = 512
 """Tokens up to which an item joins others whatever it has in common with them: attention grows with their
 square.
 """
+METRICS = {
+    "acc": "by the whole choice",
+    "acc_norm": "by character",
+    "acc_bytes": "by byte",
+    "acc_mutual_info": "less what it has without the prompt",
+}
+"""How the likeliest choice is found, by lm-eval's names."""
+MUTUAL = "acc_mutual_info"
 SAME = 1e-4
 """Nats by which a packed row may differ from rows of their own, before it counts as another number."""
 _packs: WeakKeyDictionary[PreTrainedModel, int] = WeakKeyDictionary()
@@ -45,10 +55,13 @@ class Scored:
     Args:
         tokens: ln p of every token of every choice, nats.
         item: what was asked.
+        alone: log-likelihood of every choice behind nothing but BOS, nats, see `alone_rows`; () where nobody
+            asked for it.
     """
 
     item: Item
     tokens: tuple[tuple[float, ...], ...]
+    alone: tuple[float, ...] = ()
 
     @property
     def sums(self) -> tuple[float, ...]:
@@ -60,11 +73,21 @@ class Scored:
         """The same by characters of the choice, without the delimiter: lm-eval's acc_norm."""
         return tuple(one / len(text) for one, text in zip(self.sums, self.item.choices, strict=True))
 
-    def answer(self, metric: str = "acc") -> int:
-        """Place of the likeliest choice, the first of several: by the sum ("acc"), or by character
-        ("acc_norm").
+    def values(self, metric: str = "acc") -> tuple[float, ...]:
+        """What the choices are compared by, one of `METRICS`, in nats: their sums, those by character or by
+        byte of UTF-8, or less the sums alone.
         """
-        values = self.sums if metric == "acc" else self.per_character
+        if metric == MUTUAL:
+            return tuple(one - alone for one, alone in zip(self.sums, self.alone, strict=True))
+        if metric == "acc_bytes":
+            return tuple(
+                one / len(text.encode()) for one, text in zip(self.sums, self.item.choices, strict=True)
+            )
+        return self.per_character if metric == "acc_norm" else self.sums
+
+    def answer(self, metric: str = "acc") -> int:
+        """Place of the likeliest choice by a metric, the first of several."""
+        values = self.values(metric)
         return max(range(len(values)), key=lambda place: (values[place], -place))
 
     def right(self, metric: str = "acc") -> bool:
@@ -72,8 +95,8 @@ class Scored:
         return self.answer(metric) == self.item.gold
 
     def margin(self, metric: str = "acc") -> float:
-        """The right choice's value less the best other one's, nats (by character for "acc_norm")."""
-        values = self.sums if metric == "acc" else self.per_character
+        """The right choice's value less the best other one's, see `values`."""
+        values = self.values(metric)
         gold = self.item.gold
         return values[gold] - max(value for place, value in enumerate(values) if place != gold)
 
@@ -156,6 +179,16 @@ class _Tree:
                 self.parents.append(place)
             place = self.known[key]
             yield place
+
+
+def alone_rows(loaded: Loaded, items: Sequence[Item], *, chat: bool = False) -> list[Row]:
+    """Every item's choices behind nothing but BOS, as lm-eval reads them for acc_mutual_info. Arguments and
+    errors as of `items.row_of`.
+    """
+    return [
+        row_of(loaded, replace(item, prompt="", turns=(), delimiter="" if chat else item.delimiter))
+        for item in items
+    ]
 
 
 def _trees(rows: Sequence[Row], most: int) -> Iterator[tuple[list[int], _Tree]]:

@@ -255,14 +255,14 @@ def _turns(place: int, value: Any) -> tuple[tuple[str, str], ...]:
     """A conversation: perhaps a system message, then a user's and an assistant's in turn, a user's last."""
     if value is None or value == [] or value == ():
         return ()
-    pairs = value if isinstance(value, (list, tuple)) else [None]
-    if all(isinstance(one, (list, tuple)) and len(one) == 2 for one in pairs) and all(
-        isinstance(text, str) for one in pairs for text in one
-    ):
+    listed = value if isinstance(value, (list, tuple)) else [None]
+    pairs = [tuple(one) for one in listed if isinstance(one, (list, tuple))]
+    if pairs and len(pairs) == len(listed) and all(len(one) == 2 for one in pairs):
         roles = [role for role, _ in pairs]
         after = roles[1:] if roles[0] == "system" else roles
-        if len(after) % 2 and after == [("user", "assistant")[at % 2] for at in range(len(after))]:
-            return tuple((role, text) for role, text in pairs)
+        in_turn = after == [("user", "assistant")[at % 2] for at in range(len(after))]
+        if in_turn and len(after) % 2 and all(isinstance(text, str) for _, text in pairs):
+            return tuple(pairs)
     raise VisitorError(
         f"The turns of item {place} are no conversation.",
         'Write ["user", text] and ["assistant", text] in turn, a user last; ["system", text] may come first.',

@@ -64,6 +64,8 @@ class Answered(TypedDict):
 
     logs: list[list[float]]
     """ln p of every token of every choice, nats."""
+    alone: NotRequired[list[float]]
+    """ln p of every choice without the prompt, nats, where the metric asks for it."""
     answer: int
     """Place of the choice that it gives."""
     read: int

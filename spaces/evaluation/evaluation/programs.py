@@ -171,7 +171,7 @@ def form_listings(request: FragileRequest, data: Mapping[str, Any]) -> dict[str,
         for form in data["forms"]
         for item, asked in zip(data["items"], form["asked"], strict=True)
     ]
-    shown = {"items": items, "models": data["models"]}
+    shown = {**data, "items": items}
     return {
         "The same numbers with lm-eval": "\n".join(
             [*_asking(request, shown, True), FORMS_RUN.replace("METRIC", request.metric)]
@@ -378,6 +378,8 @@ def task_lines(data: Mapping[str, Any], chat: bool) -> list[str]:
         if len({kind[1] for kind in kinds}) == 1
         else ["# delimiters differ between items: a task for each"]
     )
+    names = dict.fromkeys(["acc", "acc_norm", data["request"]["metric"]])
+    metrics = ", ".join(f'{{"metric": "{name}"}}' for name in names)
     key = '(item["task"], item["delimiter"], before(item))' if talks else '(item["task"], item["delimiter"])'
     return [
         *(["", TALKS] if talks else []),
@@ -392,7 +394,7 @@ def task_lines(data: Mapping[str, Any], chat: bool) -> list[str]:
         '        "dataset_kwargs": {"data_files": {"test": str(folder / f"{number}.json")}},',
         '        "output_type": "multiple_choice", "target_delimiter": kind[1],',
         '        "doc_to_text": "{{prompt}}", "doc_to_choice": "{{choices}}", "doc_to_target": "{{gold}}",',
-        '        "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],',
+        f'        "metric_list": [{metrics}],',
         *(["        **task_of(kind[2]),"] if talks else []),
         "    })",
     ]

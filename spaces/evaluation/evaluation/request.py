@@ -16,6 +16,7 @@ from evaluation.forms import DRAWN, KINDS, Form, Formed, all_formed
 from shared import hub, request
 from shared.behaviour import spread
 from shared.checks import SEED, between, flag, one_of, whole
+from shared.choices import METRICS, MUTUAL
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.experts.prompts import OTHER_HELD_OUT
@@ -30,7 +31,6 @@ MAX_ITEMS_CHARACTERS = 400_000
 """Own items, as text."""
 MAX_CORPUS_CHARACTERS = 400_000
 """A corpus that is given as text."""
-METRICS = {"acc": "by the whole choice", "acc_norm": "by character"}
 AT = "@"
 """Between a model's name and the GGUF type that it is rounded to."""
 ROUNDED = (*TYPES, *K_TYPES)
@@ -165,7 +165,9 @@ class ItemsRequest(ModelsRequest):
     limit: int = setting(24, whole(1, 200), "items of a set at most, drawn with the seed")
     seed: int = setting(0, SEED, "of the draw, of the order of all items, and of generated items")
     metric: str = setting(
-        "acc", one_of(*METRICS), "acc: the likeliest choice; acc_norm: the likeliest by character"
+        "acc",
+        one_of(*METRICS),
+        "the likeliest choice, " + "; ".join(f"{name}: {says}" for name, says in METRICS.items()),
     )
 
     @property
@@ -313,6 +315,11 @@ class FragileRequest(ItemsRequest):
         return all_formed(items, self.forms, self.seed, self.shots, self._pools())
 
     def consistent(self) -> Self:
+        if self.metric == MUTUAL:
+            raise VisitorError(
+                f"Forms are not compared by {MUTUAL}.",
+                f"Choose one of {', '.join(name for name in METRICS if name != MUTUAL)}.",
+            )
         self.formed(self.planned())
         return self
 

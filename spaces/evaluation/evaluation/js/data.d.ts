@@ -49,6 +49,8 @@ export interface Read {
 export interface Answered {
   /** ln p of every token of every choice, nats. */
   logs: number[][];
+  /** ln p of every choice without the prompt, nats, where the metric asks for it. */
+  alone?: number[];
   /** Place of the choice that it gives. */
   answer: number;
   /** Which of the item's readings is its own. */

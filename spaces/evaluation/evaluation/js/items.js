@@ -292,6 +292,8 @@ function itemDetail(data, at) {
  */
 function choiceTable(data, at) {
   const item = data.items[at];
+  const metric = data.provenance.metric;
+  const [more, valued] = MORE_METRICS[metric] ?? [];
   const rows = data.models.flatMap(({ name }, model) => {
     const answered = data.answers[model][at];
     const all = sums(answered);
@@ -324,6 +326,7 @@ function choiceTable(data, at) {
         ),
         h("td", { class: "num" }, number(all[place])),
         h("td", { class: "num" }, number(all[place] / [...choice].length, 3)),
+        valued ? h("td", { class: "num" }, number(valued(answered, item)[place], 3)) : null,
         h(
           "td",
           { class: "eval-pieces" },
@@ -341,7 +344,15 @@ function choiceTable(data, at) {
   });
   return scrollTable(
     "Choices",
-    ["", "choice", "probability among them", "ln p", "by character", "its tokens, ln p of each"],
+    [
+      "",
+      "choice",
+      "probability among them",
+      "ln p",
+      "by character",
+      ...(more ? [more] : []),
+      "its tokens, ln p of each",
+    ],
     rows,
     "eval-choices",
   );
@@ -369,6 +380,22 @@ function byCharacter(answered, { choices }) {
   // as Python counts them
   return sums(answered).map((value, place) => value / [...choices[place]].length);
 }
+
+/**
+ * What else choices may be compared by: a column's head, and every choice's value.
+ * @type {Record<string, [string, (answered: Answered, item: Asked) => number[]]>}
+ */
+const MORE_METRICS = {
+  acc_bytes: [
+    "by byte",
+    (answered, { choices }) =>
+      sums(answered).map((value, at) => value / new TextEncoder().encode(choices[at]).length),
+  ],
+  acc_mutual_info: [
+    "less alone",
+    (answered) => sums(answered).map((value, at) => value - (answered.alone ?? [])[at]),
+  ],
+};
 
 /** @param {readonly number[]} values */
 function best(values) {
