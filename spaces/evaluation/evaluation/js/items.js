@@ -5,6 +5,7 @@ import { brief, number, percent, plural } from "../../../../shared/js/numbers.js
 import { scrollTable } from "../../../../shared/js/tables.js";
 import { sample } from "./marks.js";
 import { heldWords } from "./contamination.js";
+import { MORE_METRICS, byCharacter, softmax, sums } from "./likelihoods.js";
 import { apart, shortened } from "./words.js";
 
 /**
@@ -357,45 +358,6 @@ function choiceTable(data, at) {
     "eval-choices",
   );
 }
-
-/** @param {Answered} answered */
-export function sums({ logs }) {
-  return logs.map((choice) => choice.reduce((total, value) => total + value, 0));
-}
-
-/** @param {readonly number[]} values */
-export function softmax(values) {
-  const top = Math.max(...values);
-  const weights = values.map((value) => Math.exp(value - top));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return weights.map((weight) => weight / total);
-}
-
-/**
- * Log-likelihood of every choice by its characters, as acc_norm counts them.
- * @param {Answered} answered
- * @param {Asked} item
- */
-function byCharacter(answered, { choices }) {
-  // as Python counts them
-  return sums(answered).map((value, place) => value / [...choices[place]].length);
-}
-
-/**
- * What else choices may be compared by: a column's head, and every choice's value.
- * @type {Record<string, [string, (answered: Answered, item: Asked) => number[]]>}
- */
-const MORE_METRICS = {
-  acc_bytes: [
-    "by byte",
-    (answered, { choices }) =>
-      sums(answered).map((value, at) => value / new TextEncoder().encode(choices[at]).length),
-  ],
-  acc_mutual_info: [
-    "less alone",
-    (answered) => sums(answered).map((value, at) => value - (answered.alone ?? [])[at]),
-  ],
-};
 
 /** @param {readonly number[]} values */
 function best(values) {
