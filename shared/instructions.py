@@ -1,9 +1,9 @@
-"""Instructions that a program can check: length, words, case, form. A visitor writes each in a few words, such
-as “at most 20 words” or “contains: sea, salt”; an answer follows it or does not.
+"""Instructions that a program can check: length, words, case, form. A visitor writes each in a few words,
+such as “at most 20 words” or “contains: sea, salt”; an answer follows it or does not.
 
 Checked twice, as IFEval does (Zhou et al. 2023, arXiv 2311.07911): strictly, the answer as it is; loosely, if
-the answer follows without its first line, its last line, both, or the asterisks of Markdown, since many models
-begin with “Sure, here it is:”. Nothing of an answer is run.
+it follows without its first line, its last line, both, or the asterisks of Markdown, since many models begin
+with “Sure, here it is:”. Nothing of an answer is run.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ GROUPS = {
     "length": "length",
     "contains": "words in it",
     "leaves out": "words in it",
-    "starts with": "beginning and end",
-    "ends with": "beginning and end",
-    "upper case": "case and signs",
-    "lower case": "case and signs",
-    "no commas": "case and signs",
-    "in quotation marks": "case and signs",
+    "starts with": "start, end",
+    "ends with": "start, end",
+    "upper case": "case, signs",
+    "lower case": "case, signs",
+    "no commas": "case, signs",
+    "in quotation marks": "case, signs",
     "JSON": "JSON",
 }
 """Of every kind what a table calls it and its like."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.request import CompareRequest, FragileRequest, ItemsRequest, JudgeRequest, Named
+from evaluation.request import CompareRequest, FragileRequest, ItemsRequest, Named
 from shared import experts
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 from shared.mean import AND
@@ -103,56 +103,6 @@ for name, (model, tokenizer) in models.items():
             print(name, kinds[int(task.split("_")[1])][0], right, "of", len(samples))
 """
 
-PAIRS_RUN = """\
-
-def asked(tokenizer, text, behind=""):
-    \"\"\"A text in the chat template where there is one, as token ids.\"\"\"
-    if not tokenizer.chat_template:
-        return tokenizer(text + behind, return_tensors="pt").input_ids
-    talk = [{"role": "user", "content": text}]
-    text = tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
-    return tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
-
-
-answers = []
-for name, (model, tokenizer) in models.items():
-    answers.append([])
-    for prompt in prompts:
-        ids = asked(tokenizer, prompt)
-        written = model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, repetition_penalty=1.0,
-            max_new_tokens=TOKENS,
-        )
-        answers[-1].append(tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True).strip())
-        print(name, "|", prompt, "|", answers[-1][-1])
-"""
-JUDGE_RUN = """\
-model, tokenizer = list(models.values())[PLACE]
-
-
-def lean(prompt, first, second):
-    \"\"\"How far the judge leans to the first answer, nats.\"\"\"
-    text = (
-        f"Here are a question and two answers to it.\\n\\nQuestion: {prompt}\\n\\nAnswer A: {first}\\n\\n"
-        f"Answer B: {second}\\n\\nWhich answer is better, A or B?"
-    )
-    with torch.inference_mode():
-        logits = model(asked(tokenizer, text, "\\n\\nThe better answer is")).logits[0, -1]
-    blank = "" if tokenizer.chat_template else " "
-    a, b = (tokenizer(blank + letter, add_special_tokens=False).input_ids[-1] for letter in "AB")
-    return float(logits[a] - logits[b])
-
-
-names = list(models)
-for prompt, left, right in pairs:
-    first, second = answers[left][prompt], answers[right][prompt]
-    if first == second:
-        continue
-    shown, turned = lean(prompts[prompt], first, second), lean(prompts[prompt], second, first)
-    winner = names[left] if shown > 0 > turned else names[right] if shown < 0 < turned else "none"
-    print(prompts[prompt], "|", names[left], "|", names[right], "|", winner)
-"""
-
 
 def listings(request: CompareRequest, data: Mapping[str, Any]) -> dict[str, str]:
     """The programs below a figure, by what each is."""
@@ -179,29 +129,6 @@ def form_listings(request: FragileRequest, data: Mapping[str, Any]) -> dict[str,
     }
 
 
-def pair_listings(request: JudgeRequest, data: Mapping[str, Any]) -> dict[str, str]:
-    """The programs below a figure of pairs, by what each is."""
-    shown = {"models": list(data["models"])}
-    judge = request.judged_by
-    if judge == len(request.models):
-        shown["models"].append({"name": "the judge", "origin": {"source": "", "revision": ""}})
-    pairs = [(one["prompt"], one["left"], one["right"]) for one in data["pairs"]]
-    lines = [
-        *_plain_imports(request.sides),
-        *_arrays(request.sides),
-        "import torch",
-        *_opening(request.sides),
-        "",
-        f"prompts = {[ask.prompt for ask in request.asks]!r}",
-        f"pairs = {pairs!r}  # prompt, model on the left, on the right",
-        *_models(request.sides, shown),
-        PAIRS_RUN.replace("TOKENS", str(request.tokens)),
-    ]
-    if judge is not None:
-        lines.append(JUDGE_RUN.replace("PLACE", str(judge)))
-    return {"The same answers and readings with transformers": "\n".join(lines)}
-
-
 def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
     """A Python program: the items as tasks of lm-eval 0.4.13, every model, McNemar's exact test."""
     chat = "apply_chat_template=True" if request.chat else "apply_chat_template=False"
@@ -213,15 +140,15 @@ def _asking(request: ItemsRequest, data: Mapping[str, Any], chat: bool, *imports
     """A program up to where it has `items`, `kinds` and `tasks` of lm-eval, and `models`."""
     sides = request.sides
     lines = [
-        *_plain_imports(sides),
+        *plain_imports(sides),
         "import json",
         "import tempfile",
         "from pathlib import Path",
         "",
         "import lm_eval",
-        *_arrays(sides),
+        *arrays(sides),
         "import torch",
-        *_opening(
+        *opening(
             sides,
             "from lm_eval.models.huggingface import HFLM",
             "from lm_eval.tasks import TaskManager",
@@ -229,10 +156,10 @@ def _asking(request: ItemsRequest, data: Mapping[str, Any], chat: bool, *imports
         ),
     ]
     lines += ["", *_items(data), "", "folder = Path(tempfile.mkdtemp())", *task_lines(data, chat), ""]
-    return [*lines, *_models(sides, data)]
+    return [*lines, *model_lines(sides, data)]
 
 
-def _opening(sides: Sequence[Named], *imports: str) -> list[str]:
+def opening(sides: Sequence[Named], *imports: str) -> list[str]:
     """Imports in their order, and how a model is opened."""
     rounds, blocks = any(side.rounding for side in sides), _has_blocks(sides)
     named = [*imports, "from transformers import AutoModelForCausalLM, AutoTokenizer"]
@@ -252,12 +179,12 @@ def _opening(sides: Sequence[Named], *imports: str) -> list[str]:
     return [*sorted(named), "", "", *_load(), *parts]
 
 
-def _plain_imports(sides: Sequence[Named]) -> list[str]:
+def plain_imports(sides: Sequence[Named]) -> list[str]:
     """What a program imports by `import` alone for its models."""
     return ["import ctypes", "import importlib.metadata"] if _has_blocks(sides) else []
 
 
-def _arrays(sides: Sequence[Named]) -> list[str]:
+def arrays(sides: Sequence[Named]) -> list[str]:
     return ["import numpy as np"] if _has_blocks(sides) else []
 
 
@@ -266,7 +193,7 @@ def _has_blocks(sides: Sequence[Named]) -> bool:
     return any(side.rounding in K_TYPES for side in sides)
 
 
-def _models(sides: Sequence[Named], data: Mapping[str, Any]) -> list[str]:
+def model_lines(sides: Sequence[Named], data: Mapping[str, Any]) -> list[str]:
     """Lines that make `models`, by name a model and its tokenizer."""
     lines = []
     if any(EMBEDDED_SOURCE in side["origin"]["source"] for side in data["models"]):

@@ -93,7 +93,7 @@ def _listed(value: Any) -> list[str]:
     return list(dict.fromkeys(one.strip() for one in value if one.strip()))
 
 
-def _models(_: str, value: Any) -> tuple[str, ...]:
+def models_of(_: str, value: Any) -> tuple[str, ...]:
     found = _listed(value)
     if not 1 <= len(found) <= MAX_MODELS:
         raise VisitorError(f"There are {len(found)} models.", f"Name 1 to {MAX_MODELS}, the base first.")
@@ -136,7 +136,7 @@ class ModelsRequest(request.Request):
 
     models: tuple[str, ...] = setting(
         (EMBEDDED_MODEL, f"{EMBEDDED_MODEL}{AT}Q4_0"),
-        _models,
+        models_of,
         f"one to {MAX_MODELS} models, the base first: Hub ids, experts, one{AND}other for the mean of their "
         f"weights, or name{AT}type for one rounded to a GGUF type ({', '.join(ROUNDED)})",
     )
@@ -273,7 +273,7 @@ class FragileRequest(ItemsRequest):
     """The same items in several forms."""
 
     models: tuple[str, ...] = setting(
-        (EMBEDDED_MODEL, "pirate"), _models, ItemsRequest.declared()["models"].metadata["says"]
+        (EMBEDDED_MODEL, "pirate"), models_of, ItemsRequest.declared()["models"].metadata["says"]
     )
     tasks: tuple[str, ...] = setting(
         ("opposites", "past", "everyday", "sums"),
@@ -400,7 +400,7 @@ def _judge(name: str, value: Any) -> str:
     found = str(value).strip() if isinstance(value, str) else None
     if found is None:
         raise VisitorError(f"{name} is no model's name.", "Name a model, or leave it empty.")
-    return _models(name, [found])[0] if found else ""
+    return models_of(name, [found])[0] if found else ""
 
 
 @dataclass(frozen=True)
@@ -408,7 +408,7 @@ class JudgeRequest(ModelsRequest):
     """Models whose answers are held against each other in pairs."""
 
     models: tuple[str, ...] = setting(
-        (EMBEDDED_MODEL, "pirate", "concise"), _models, ModelsRequest.declared()["models"].metadata["says"]
+        (EMBEDDED_MODEL, "pirate", "concise"), models_of, ModelsRequest.declared()["models"].metadata["says"]
     )
     prompts: tuple[str, ...] = setting(
         ASKS,
