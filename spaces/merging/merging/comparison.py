@@ -235,8 +235,8 @@ def flips(
                 "p": one.p,
             }
     every = [one for some in found.values() for one in some.values()]
-    for one, p in zip(every, paired.holm([one["p"] for one in every]), strict=True):
-        one["p"] = float(f"{p:.4g}")
+    for each, p in zip(every, paired.holm([each["p"] for each in every]), strict=True):
+        each["p"] = float(f"{p:.4g}")
     return found
 
 

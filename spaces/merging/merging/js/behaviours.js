@@ -207,14 +207,11 @@ function flipParts(models) {
 /** @param {Flips} flips */
 function flipWords({ mean, low, high, gained, lost, p }) {
   const points = (/** @type {number} */ share) => {
-    const value = Math.round(1000 * share) / 10;
+    const value = Math.round(100 * share);
     return `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value)}`;
   };
   const shown = p < 0.0001 ? "p < .0001" : `p ${p.toPrecision(2).replace(/^0/, "")}`;
-  return (
-    `${points(mean)} (${points(low)} to ${points(high)}), +${gained} −${lost}, ${shown}` +
-    (p > 0.05 ? ", undecided" : "")
-  );
+  return `${points(mean)} (${points(low)} to ${points(high)}), +${gained} −${lost}, ${shown}`;
 }
 
 /**
