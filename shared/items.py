@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import VisitorError
-from shared.talk import context_limit, plain_ids, render, token_ids
+from shared.talk import context_limit, plain_ids, render_turns, token_ids
 
 if TYPE_CHECKING:
     from shared.models import Loaded
@@ -27,7 +27,7 @@ MAX_CHOICES = 26
 MAX_ITEM_CHARACTERS = 8_000
 """Prompt and choices of one item together."""
 NO_TEMPLATE = "Switch the chat template off, or choose an instruct model."
-_KEYS = ("prompt", "choices", "gold", "id", "task", "cluster", "delimiter")
+_KEYS = ("prompt", "choices", "gold", "id", "task", "cluster", "delimiter", "turns")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Item:
         gold: place of the right one.
         cluster: what it shares with others (a passage, a template); "" where it stands alone.
         delimiter: between the prompt and a choice; left out behind a chat template, as lm-eval does.
+        turns: the prompt as a conversation, for a chat template: role and text of each message, the last one
+            a user's; () where the whole prompt is one message.
     """
 
     id: str
@@ -51,6 +53,7 @@ class Item:
     gold: int
     cluster: str = ""
     delimiter: str = " "
+    turns: tuple[tuple[str, str], ...] = ()
 
     @property
     def group(self) -> str:
@@ -60,8 +63,8 @@ class Item:
     def to_json(self) -> dict[str, Any]:
         """The item as a line of JSON holds it, without what is as usual."""
         stated = {name: getattr(self, name) for name in (*_KEYS[3:5], *_KEYS[:3], *_KEYS[5:])}
-        stated["choices"] = list(self.choices)
-        usual = {"cluster": "", "delimiter": " "}
+        stated["choices"], stated["turns"] = list(self.choices), list(map(list, self.turns))
+        usual: dict[str, Any] = {"cluster": "", "delimiter": " ", "turns": []}
         return {name: value for name, value in stated.items() if usual.get(name) != value}
 
 
@@ -88,14 +91,15 @@ def row_of(loaded: Loaded, item: Item, *, chat: bool = False) -> Row:
     Args:
         loaded: the model.
         item: what is asked.
-        chat: whether the prompt is a user's message in the model's chat template; the choices then begin the
-            answer.
+        chat: whether the prompt is a user's message in the model's chat template, or its turns are those of a
+            conversation; the choices then begin the answer.
 
     Raises:
         VisitorError: there is no template, a choice adds no token, or the row is longer than what the model
             reads.
     """
-    text = render(loaded, item.prompt, remedy=NO_TEMPLATE) if chat else item.prompt
+    turns = item.turns or (("user", item.prompt),)
+    text = render_turns(loaded, turns, NO_TEMPLATE) if chat else item.prompt
     delimiter = "" if chat else item.delimiter
     pairs = [pair_ids(loaded, text, delimiter + choice) for choice in item.choices]
     context = pairs[0][0]
@@ -140,7 +144,7 @@ def items_of(value: Any, task: str = "own") -> tuple[Item, ...]:
 
     Args:
         value: objects with `prompt`, `choices` and `gold` (the right choice, or its place from 0), and
-            perhaps `id`, `task`, `cluster` and `delimiter`.
+            perhaps `id`, `task`, `cluster`, `delimiter` and `turns`.
         task: of those that name none.
 
     Raises:
@@ -222,13 +226,16 @@ def _item(place: int, value: Any, task: str) -> Item:
         named[name] = str(text) if isinstance(text, int) and not isinstance(text, bool) else text
         if not isinstance(named[name], str):
             raise VisitorError(f"{name} of item {place} is no text.", "Write it in quotation marks.")
+    turns = _turns(place, value.get("turns"))
+    said = [text for _, text in turns]
     try:
-        "".join((prompt, *choices, *named.values())).encode()
+        "".join((prompt, *choices, *named.values(), *said)).encode()
     except UnicodeEncodeError:
         raise VisitorError(
             f"Item {place} contains half of a character.", "Delete it or paste the text again."
         ) from None
-    if sum(map(len, (prompt, *choices, *named.values()))) > MAX_ITEM_CHARACTERS:
+    longest = max(len(prompt), sum(map(len, said)))
+    if longest + sum(map(len, (*choices, *named.values()))) > MAX_ITEM_CHARACTERS:
         raise VisitorError(
             f"Item {place} is longer than {MAX_ITEM_CHARACTERS:,} characters.", "Shorten or leave it out."
         )
@@ -240,6 +247,25 @@ def _item(place: int, value: Any, task: str) -> Item:
         gold,
         named["cluster"],
         named["delimiter"],
+        turns,
+    )
+
+
+def _turns(place: int, value: Any) -> tuple[tuple[str, str], ...]:
+    """A conversation: perhaps a system message, then a user's and an assistant's in turn, a user's last."""
+    if value is None or value == [] or value == ():
+        return ()
+    listed = value if isinstance(value, (list, tuple)) else [None]
+    pairs = [tuple(one) for one in listed if isinstance(one, (list, tuple))]
+    if pairs and len(pairs) == len(listed) and all(len(one) == 2 for one in pairs):
+        roles = [role for role, _ in pairs]
+        after = roles[1:] if roles[0] == "system" else roles
+        in_turn = after == [("user", "assistant")[at % 2] for at in range(len(after))]
+        if in_turn and len(after) % 2 and all(isinstance(text, str) for _, text in pairs):
+            return tuple(pairs)
+    raise VisitorError(
+        f"The turns of item {place} are no conversation.",
+        'Write ["user", text] and ["assistant", text] in turn, a user last; ["system", text] may come first.',
     )
 
 

@@ -1,4 +1,4 @@
-"""Hardware of the Hub's jobs, and how long a run takes on it: assumed, not measured."""
+"""Hardware of the Hub's jobs, its prices, and how long a run takes on it: hours are assumed, not measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ FREE = 0.92
 measured.
 """
 PRICED = "November 2026"
-"""As of when the prices are stated."""
+"""As of when the prices are stated: with each card's memory they are in the Hub's own table, the file
+docs/hub/jobs-pricing.md of the repository huggingface/hub-docs at commit 0b8c07f.
+"""
 
 
 @dataclass(frozen=True)

@@ -94,7 +94,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
             f"{loaded.id} has chat templates for {named[:80]}, and none for a question alone.", remedy
         )
     try:
-        text = _filled(loaded, prompt, "", settings)
+        text = _filled(loaded, _talk(prompt), settings)
     except (chat_templates.Failed, ValueError) as error:
         raise VisitorError(
             f"The chat template of {loaded.id} does not take a question alone.", remedy
@@ -103,7 +103,7 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
         return text
     without = "Leave the system prompt empty, or write it into the prompt."
     try:
-        text = _filled(loaded, prompt, system, settings)
+        text = _filled(loaded, _talk(prompt, system), settings)
     except (chat_templates.Failed, ValueError) as error:
         raise VisitorError(f"The chat template of {loaded.id} takes no system prompt.", without) from error
     if system.strip() not in text:
@@ -111,10 +111,39 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
     return text
 
 
-def _filled(loaded: Loaded, prompt: str, system: str, settings: dict[str, Any]) -> str:
+def render_turns(loaded: Loaded, turns: Sequence[tuple[str, str]], remedy: str = CONTINUE) -> str:
+    """A conversation as the chat template writes it, up to where the next answer begins. As lm-eval does, a
+    system message that the template refuses is left out.
+
+    Args:
+        loaded: the model.
+        turns: role and text of every message; the last one is a user's.
+        remedy: as for `render`.
+
+    Raises:
+        VisitorError: as `render`, or the template takes no conversation.
+    """
+    if len(turns) == 1:
+        return render(loaded, turns[0][1], remedy=remedy)
+    render(loaded, turns[-1][1], remedy=remedy)  # says what is wrong with the template as such
+    messages = [{"role": role, "content": text} for role, text in turns]
+    for some in (messages, [one for one in messages if one["role"] != "system"]):
+        try:
+            return _filled(loaded, some, {})
+        except (chat_templates.Failed, ValueError) as error:
+            failed = error
+    raise VisitorError(
+        f"The chat template of {loaded.id} takes no examples as a conversation.", remedy
+    ) from failed
+
+
+def _talk(prompt: str, system: str = "") -> list[dict[str, str]]:
     talk = [{"role": "system", "content": system}] if system else []
-    talk.append({"role": "user", "content": prompt})
-    tokenizer = loaded.tokenizer
+    return [*talk, {"role": "user", "content": prompt}]
+
+
+def _filled(loaded: Loaded, talk: list[dict[str, str]], settings: dict[str, Any]) -> str:
+    tokenizer, prompt = loaded.tokenizer, talk[-1]["content"]
     variables = {
         "messages": talk,
         "tools": None,

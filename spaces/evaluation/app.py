@@ -16,10 +16,11 @@ from shared import gpu  # noqa: F401  isort: skip  imports spaces, which must co
 
 import gradio as gr
 
+from evaluation.follow_request import FollowRequest
 from evaluation.function_file import FunctionsRequest
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest, PowerRequest
 from evaluation.task_file import TaskRequest
-from evaluation_rooms import compare, fragile, judge, power, task
+from evaluation_rooms import compare, follow, fragile, judge, power, task
 from evaluation_rooms.common import RENDERER, TITLE
 from evaluation_rooms.tours import TOURS
 from shared import page, server
@@ -35,6 +36,7 @@ EVALUATE = ["models", "tasks", "limit", "seed", "items", "metric", "chat"]
 CORPUS = ["corpus", "corpus_dataset", "ngram"]
 FRAGILE = ["models", "variants", "tasks", "limit", "seed", "items", "metric", "draws", "shots"]
 JUDGE = ["models", "prompts", "judge", "tokens", "seed"]
+FOLLOW = ["models", "prompts", "reading", "tokens"]
 FUNCTIONS = ["dataset", "rows", "limit", "wrong", "seed"]
 POWER = ["items", "discordant", "difference", "level", "power"]
 
@@ -46,12 +48,15 @@ with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
             compare.build(demo, tabs)
         with gr.Tab("How fragile", id="fragile"):
             fragile.build(demo, tabs)
+        with gr.Tab("Instructions", id="follow"):
+            follow.build(demo, tabs)
         with gr.Tab("Judge", id="judge"):
             judge.build(demo, tabs)
     page.about(HERE / "README.md")
     endpoint(compare.evaluate, CompareRequest, [*EVALUATE, *CORPUS], **MODEL)
     endpoint(compare.compare, CompareRequest, [*EVALUATE, "early", *CORPUS], **MODEL)
     endpoint(fragile.fragile, FragileRequest, FRAGILE, **MODEL)
+    endpoint(follow.follow, FollowRequest, FOLLOW, **MODEL)
     endpoint(judge.judge, JudgeRequest, JUDGE, **MODEL)
     endpoint(power.power, PowerRequest, POWER, queue=False)
     endpoint(task.task_items, TaskRequest, ["yaml", "rows", "limit"], **task.QUEUE)

@@ -15,7 +15,10 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 from evaluation.arena import judged
 from evaluation.arena import plan as plan_arena
 from evaluation.engine import compare, loading, plan, sides
-from evaluation.examples import ARENA, EXAMPLES, FOLDER, FRAGILE
+from evaluation.examples import ARENA, EXAMPLES, FOLDER, FOLLOW, FRAGILE
+from evaluation.follow import follow
+from evaluation.follow import plan as plan_follow
+from evaluation.follow_request import FollowRequest
 from evaluation.fragile import fragile
 from evaluation.fragile import plan as plan_forms
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest
@@ -32,6 +35,10 @@ def made(name: str) -> Any:
         arena = JudgeRequest.parse(**ARENA.to_json())
         last(loading(arena))
         return last(judged(arena, sides(arena), plan_arena(arena, sides(arena))))
+    if name == "instructions":
+        told = FollowRequest.parse(**FOLLOW.to_json())
+        last(loading(told))
+        return last(follow(told, sides(told), plan_follow(told, sides(told))))
     asked = CompareRequest.parse(**EXAMPLES[name][1].to_json())
     last(loading(asked))
     return last(compare(asked, sides(asked), plan(asked, sides(asked))))
@@ -40,7 +47,7 @@ def made(name: str) -> Any:
 def main() -> None:
     """Write every stored result."""
     FOLDER.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or [*EXAMPLES, "forms", "pairs"]:
+    for name in sys.argv[1:] or [*EXAMPLES, "forms", "pairs", "instructions"]:
         data = made(name)
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")

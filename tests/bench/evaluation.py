@@ -43,7 +43,7 @@ def rows() -> Iterator[Row]:
         ratios.append(alone / timed(lambda: scored(loaded[0].model, some, read)))
     ratios.sort()
     detail = f"{ratios[0]:.2f} to {ratios[-1]:.2f}, n = {RUNS}, {ITEMS} items"
-    yield Row("every choice in a row of its own ÷ packed", ratios[1], "≥ 1.2", ratios[1] >= 1.2, "×", detail)
+    yield Row("every choice in a row of its own ÷ packed", ratios[1], "≥ 3", ratios[1] >= 3, "×", detail)
     began, spent = time.monotonic(), time.process_time()
     first = 0.0
     for data in compare(request, loaded, planned):

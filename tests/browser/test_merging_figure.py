@@ -61,9 +61,12 @@ def show(page, view: str) -> None:
 def test_the_table_says_what_was_measured(open_page) -> None:
     page = open_page(MERGE)
     child = MERGE["models"][-1]
-    expect(page.locator("table.numbers")).to_contain_text(
+    expect(page.locator("table.numbers").first).to_contain_text(
         f"{child['shares']['pirate']['count']} of {child['shares']['pirate']['of']}"
     )
+    paired = child["against"]["pirate"]["refuses_cooking"]
+    row = page.locator("table.numbers").nth(1).locator("tr", has_text="refuses cooking questions")
+    expect(row.locator("td").nth(1)).to_contain_text(f"+{paired['gained']} −{paired['lost']}, p ")
     expect(page.locator("svg.behaviours")).to_have_attribute("aria-label", re.compile("child: "))
     said = page.locator("#root", has_text="The merge breaks off in")
     expect(said).to_have_count(0)

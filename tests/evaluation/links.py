@@ -27,6 +27,17 @@ LINKS = {
             ("shots", "1"),
         ],
     ),
+    "evaluation instructions": (
+        "#follow-figure",
+        [
+            ("room", "follow"),
+            ("models", "zoo:llama3"),
+            ("models", "zoo:qwen2"),
+            ("prompts", "Name two, or three. => at most 3 words; leaves out: sea"),
+            ("reading", "loose"),
+            ("tokens", "5"),
+        ],
+    ),
     "evaluation pairs": (
         "#judge-figure",
         [

@@ -11,6 +11,8 @@ ROWS = [
     {"question": "Is milk black?", "choices": ["yes", "no"], "answer": 1, "label": "no"},
     {"question": "Is blood red?", "choices": ["yes", "no"], "answer": 0, "label": "yes"},
 ]
+TALKS = "llama3"
+"""Of the zoo, whose chat template has its say."""
 CHANGES: dict[str, dict[str, str]] = {
     "as it is": {},
     "a column": {"doc_to_text": "question"},

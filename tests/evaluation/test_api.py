@@ -39,6 +39,9 @@ def test_forms_and_pairs_stream(client):
     assert data["done"] and [one["name"] for one in data["forms"]] == ["plain", "lettered", "chat"]
     assert "cannot decide" in data["verdicts"][0] and "left out" in data["notes"][0]
     assert data["answers"][1][2] is None and not job.outputs()[0]["done"]
+    told = {"models": models, "prompts": ["One? => at most 9 words", "Two? => JSON; upper case"], "tokens": 4}
+    data = client.predict(**told, api_name="/follow")
+    assert data["done"] and [len(one["answers"][1]["strict"]) for one in data["prompts"]] == [1, 2]
     asked = {"models": models, "prompts": ["One? => 1", "Two?"], "judge": models[0], "tokens": 4}
     data = client.predict(**asked, api_name="/judge")
     assert len(data["pairs"]) == 2 and data["known"][0]["of"] == 1 and data["ranks"][1]["of"] == 2
@@ -67,7 +70,7 @@ def test_an_error_has_two_sentences(client):
 def test_they_are_tools(suite_url):
     tools = ask_mcp(f"{suite_url}/evaluation", "tools/list", {})["tools"]
     name = next(one["name"] for one in tools if one["name"].endswith("power"))
-    known = ("evaluate", "compare", "power", "fragile", "judge")
+    known = ("evaluate", "compare", "power", "fragile", "follow", "judge")
     assert sum(one["name"].endswith(known) for one in tools) == len(known)
     asked = {"name": name, "arguments": {"items": 200, "discordant": 0.2}}
     assert "will be seen" in str(ask_mcp(f"{suite_url}/evaluation", "tools/call", asked))

@@ -167,6 +167,26 @@ def test_the_command_asks_lm_eval_the_same_items(tmp_path):
     )
 
 
+def test_in_chat_templates_a_task_has_the_messages_before_its_questions(tmp_path):
+    """`check_command` runs such tasks with lm-eval."""
+    data = copy.deepcopy(STORED)
+    data["provenance"]["chat"] = True
+    data["request"]["metric"] = "acc_bytes"
+    talk = [["system", "Be {{kind}}."], ["user", "1?"], ["assistant", "one"], ["user", "2?"]]
+    data["items"] = [{**data["items"][0], "task": "own", "prompt": "whole", "turns": talk}, data["items"][1]]
+    asked = run(share.command(data, 0), tmp_path, data["items"])
+    assert "--apply_chat_template" in asked
+    tasks = [yaml.safe_load(file.read_text("utf-8")) for file in sorted(tmp_path.glob("*/items_*.yaml"))]
+    assert asked[asked.index("--tasks") + 1] == ",".join(task["task"] for task in tasks)
+    told = next(task for task in tasks if "description" in task)
+    assert told["description"] == "{{system}}" and told["num_fewshot"] == 1
+    assert told["fewshot_config"]["samples"] == [{"prompt": "1?", "choices": ["one"], "gold": 0}]
+    (row,) = json.loads(Path(told["dataset_kwargs"]["data_files"]["test"]).read_text("utf-8"))
+    assert (row["prompt"], row["system"]) == ("2?", "Be {{kind}}.")
+    assert [one["metric"] for one in told["metric_list"]] == ["acc", "acc_norm", "acc_bytes"]
+    assert not any("num_fewshot" in task or "description" in task for task in tasks if task is not told)
+
+
 def test_the_command_says_where_it_cannot_give_the_numbers():
     first, expert, merge, coarse = (one["command"] for one in STORED["summary"]["models"])
     assert "no task that comes with lm-eval" in first and "stored as Q4_1" in first

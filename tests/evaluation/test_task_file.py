@@ -9,7 +9,9 @@ import pytest
 
 from evaluation.task_file import EXAMPLE, TaskRequest, read
 from shared.errors import VisitorError
-from tests.evaluation.tasks import CHANGES, ROWS, text_of
+from shared.items import items_of, row_of
+from tests import zoo
+from tests.evaluation.tasks import CHANGES, ROWS, TALKS, text_of
 
 LM_EVAL = json.loads(Path(__file__).with_name("tasks.json").read_text(encoding="utf-8"))
 ALL = [*ROWS, {**ROWS[0], "answer": -1}]
@@ -26,11 +28,18 @@ def test_documents_become_what_lm_eval_makes_of_them(name):
         target = told["target"]
         assert one["gold"] == (one["choices"].index(target) if isinstance(target, str) else int(target))
         assert one["task"] == "colours"
+    rows = [row_of(zoo.opened(TALKS), item, chat=True) for item in items_of(found)]
+    assert [(row.text, row.delimiter) for row in rows] == [(told["chat"], "") for told in LM_EVAL[name]]
 
 
 def test_what_is_left_out_is_said():
     answer = read(TaskRequest.parse(yaml=EXAMPLE, rows=LINES, limit=6))
     assert answer["notes"] == ["1 left out. Document 5: its target “-1” is none of its choices."]
+    named = EXAMPLE + "metric_list: [{metric: acc_bytes}, {metric: brier_score}, {metric: f1}]"
+    assert read(TaskRequest.parse(yaml=named, rows=ROWS))["notes"] == [
+        "The task counts by acc_bytes: choose one under “an answer counts”.",
+        "Not computed here: f1.",
+    ]
     assert read(TaskRequest.parse(yaml=EXAMPLE, rows=ALL, limit=1))["notes"] == [
         "The first 1 documents; there are more."
     ]
@@ -55,6 +64,8 @@ def test_what_is_left_out_is_said():
         (EXAMPLE + "fewshot_split: [a]", "fewshot_split is no text"),
         (EXAMPLE.replace("multiple_choice", "generate_until"), "output_type is generate_until"),
         (EXAMPLE.replace("doc_to_target: answer", ""), "no doc_to_target"),
+        (EXAMPLE + "metric_list: [{metric: mcc}]", "counts by mcc, which is not computed here"),
+        (EXAMPLE + "metric_list: [acc]", "no list of metrics"),
         ("a: &x [1]\nb: *x", "aliases are not taken"),
         ("x" * 30_000, "30,000 characters"),
         (EXAMPLE.replace("colours", "[1]"), "task is no text"),

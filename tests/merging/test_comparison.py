@@ -17,6 +17,7 @@ from merging import comparison, presets
 from merging.comparison import Comparison
 from merging.request import Request
 from shared import models
+from shared.behaviour import PRESETS
 from shared.errors import VisitorError
 from shared.estimates import Share
 from shared.rules import Said
@@ -70,6 +71,36 @@ def test_a_child_that_is_its_parent_has_no_divergence_from_it(tiny, monkeypatch)
     twin = models_compared.measure("child", "child", dataclasses.replace(tiny, id="child"))
     assert twin.kl[BASE].mean == pytest.approx(0, abs=1e-9) and twin.perplexity == base.perplexity
     assert base.shares["pirate"] == Share(20, 20) == base.shares["concise"] and base.kl == {}
+
+
+def test_behaviours_are_paired_prompt_by_prompt(tiny, monkeypatch):
+    """McNemar's exact test, its p corrected for behaviours and models."""
+    from scipy.stats import binomtest
+
+    said = {"a": 3, "b": 20, "child": 14}  # of 20 answers the last ones are a pirate's
+    count = {"of": 0}
+    monkeypatch.setattr(
+        comparison,
+        "answers_of",
+        lambda loaded, questions, tokens: [
+            Said("Arr, yes." if at >= len(questions) - count["of"] else "No.", True)
+            for at in range(len(questions))
+        ],
+    )
+    monkeypatch.setattr(comparison, "_answers", type(comparison._answers)())
+    several = Comparison(behaviours=[PRESETS["pirate"]])
+    found = {}
+    for name in said:
+        count["of"] = said[name]
+        role = "child" if name == "child" else "parent"
+        found[name] = several.measure(name, role, dataclasses.replace(tiny, id=name)).to_json()
+    assert "against" not in found["a"] and set(found["child"]["against"]) == {"a", "b"}
+    more, less = (found["child"]["against"][name]["pirate"] for name in ("a", "b"))
+    assert (more["gained"], more["lost"], more["of"]) == (11, 0, 20) and more["mean"] == 0.55
+    assert (less["gained"], less["lost"], less["mean"]) == (0, 6, -0.3)
+    assert less["low"] < less["mean"] < less["high"] < 0 < more["low"]
+    assert more["p"] == pytest.approx(2 * binomtest(11, 11).pvalue, rel=1e-3)
+    assert less["p"] == pytest.approx(binomtest(6, 6).pvalue, rel=1e-3)
 
 
 def by_window(loaded, *others) -> tuple[torch.Tensor, list[torch.Tensor]]:

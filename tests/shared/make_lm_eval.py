@@ -1,5 +1,5 @@
-"""Ask lm-eval 0.4.13 itself, and keep its answers in lm_eval.json: log-likelihoods, acc and acc_norm of some
-items on the zoo.
+"""Ask lm-eval 0.4.13 itself, and keep its answers in lm_eval.json: log-likelihoods and what counts as right,
+of some items on the zoo.
 
 The tests do not need lm-eval. To make the file again: install lm-eval 0.4.13, or unpack it with what
 it requires into a folder on PYTHONPATH; then `python -m tests.shared.make_lm_eval`.
@@ -18,6 +18,7 @@ import lm_eval.evaluator
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks import TaskManager
 
+from shared.choices import METRICS
 from shared.items import Item
 from tests import zoo
 from tests.shared.lm_eval_items import CHAT, ITEMS
@@ -43,7 +44,7 @@ def answers(loaded: Any, items: Sequence[Item], chat: bool) -> list[dict[str, An
             "doc_to_text": "{{prompt}}",
             "doc_to_choice": "{{choices}}",
             "doc_to_target": "{{gold}}",
-            "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],
+            "metric_list": [{"metric": metric} for metric in METRICS],
         }
         lm = HFLM(pretrained=loaded.model, tokenizer=loaded.tokenizer, batch_size=4, device="cpu")
         result = lm_eval.simple_evaluate(
@@ -57,9 +58,8 @@ def answers(loaded: Any, items: Sequence[Item], chat: bool) -> list[dict[str, An
         for item, sample in zip(some, result["samples"][f"items_{number}"], strict=True):
             assert sample["doc"]["prompt"] == item.prompt
             found[item.id] = {
-                "sums": [round(float(one[0]), 6) for one in sample["filtered_resps"]],
-                "acc": int(sample["acc"]),
-                "acc_norm": int(sample["acc_norm"]),
+                "sums": [round(float(one[0]), 6) for one in sample["filtered_resps"]][: len(item.choices)],
+                **{metric: int(sample[metric]) for metric in METRICS},
             }
     return [found[item.id] for item in items]
 

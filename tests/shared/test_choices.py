@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from shared.choices import Scored, packable, scored
+from shared.choices import METRICS, MUTUAL, Scored, _trees, alone_rows, packable, scored
 from shared.errors import VisitorError
-from shared.items import Item, clusters_of, items_of, row_of
+from shared.items import Item, Row, clusters_of, items_of, row_of
 from tests import zoo
 from tests.shared.lm_eval_items import CHAT, ITEMS
 
@@ -28,9 +28,13 @@ def test_log_likelihoods_and_answers_are_lm_evals(name, packed):
             continue
         rows = [row_of(loaded, item, chat=form == "chat") for item in items]
         found = scored(loaded.model, items, rows, packed=packed)
+        alone = scored(loaded.model, items, alone_rows(loaded, items, chat=form == "chat"), packed=packed)
+        found = [replace(one, alone=other.sums) for one, other in zip(found, alone, strict=True)]
         for one, told in zip(found, LM_EVAL[name][form], strict=True):
             assert one.sums == pytest.approx(told["sums"], abs=1e-4), (form, one.item.id)
-            assert (one.right("acc"), one.right("acc_norm")) == (told["acc"], told["acc_norm"]), one.item.id
+            asked = [each for each in METRICS if each != MUTUAL or one.item.prompt]  # else a tie of nothing
+            right = {metric: int(one.right(metric)) for metric in asked}
+            assert right == {metric: told[metric] for metric in asked}, (form, one.item.id)
 
 
 def test_every_animal_was_asked():
@@ -54,6 +58,35 @@ def test_a_choice_is_not_changed_by_the_others(name):
     assert first.sums == pytest.approx(second.sums[::-1], abs=1e-5)
     (alone,) = scored(loaded.model, [item], rows[:1])
     assert alone.sums == pytest.approx(first.sums, abs=1e-5)
+
+
+def test_what_begins_alike_is_read_once():
+    """Items of a passage, and choices with a beginning in common, against every choice in its own row."""
+    loaded = zoo.opened("llama3")
+    passage = "The cup is in the box. The key is in the bag. "
+    choices = ("box of the old man", "box of the old woman", "bag")
+    items = [replace(ITEMS[0], prompt=passage + asks, choices=choices) for asks in ("Cup:", "Key:", "Box:")]
+    rows = [row_of(loaded, item) for item in items]
+    ((places, tree),) = _trees(rows, 2048)
+    parts = [
+        (*row.context, *choice)[:end] for row in rows for choice in row.choices
+        for end in range(1, len(row.context) + len(choice))
+    ]  # fmt: skip
+    assert places == [0, 1, 2] and len(tree.ids) == len(set(parts)) < len(parts) / 4
+    for one, alone in zip(
+        scored(loaded.model, items, rows), scored(loaded.model, items, rows, packed=False), strict=True
+    ):
+        assert one.sums == pytest.approx(alone.sums, abs=1e-4)
+
+
+def test_trees_are_as_long_as_they_may_be():
+    """Items with nothing in common share a pass up to its length; one that is there but for its end joins."""
+    strange = [Row(tuple(range(place, place + 200)), ((1, 2), (3,)), "", "") for place in (0, 300, 600, 900)]
+    assert [places for places, _ in _trees(strange, 2048)] == [[0, 1], [2, 3]]
+    behind = [Row((*range(700), place), ((1, 2), (3,)), "", "") for place in range(3)]
+    assert [places for places, _ in _trees(behind, 2048)] == [[0, 1, 2]]
+    assert [places for places, _ in _trees(behind, 702)] == [[0], [1], [2]]
+    assert list(_trees(behind, 701)) == [], "too long for a row: read otherwise"
 
 
 def test_a_wrong_mask_would_show(monkeypatch):
@@ -120,6 +153,11 @@ def test_items_are_read_from_lines_and_lists():
         ([{"prompt": "a", "choices": ["x", "y"], "gold": True}], "none of its choices"),
         ([{"prompt": "a", "choices": ["x", "y"], "gold": -1}], "none of its choices"),
         ([{"prompt": "a", "choices": ["x", "y"], "gold": 0, "id": []}], "id of item 1 is no text"),
+        (
+            [{"prompt": "a", "choices": ["x", "y"], "gold": 0, "turns": [["user", "a"], ["user", "b"]]}],
+            "turns",
+        ),
+        ([{"prompt": "a", "choices": ["x", "y"], "gold": 0, "turns": [["system", "a"]]}], "no conversation"),
         ('{"prompt": "\\ud800", "choices": ["x", "y"], "gold": 0}', "half of a character"),
         ([{"prompt": "a" * 9_000, "choices": ["x", "y"], "gold": 0}], "longer than 8,000"),
         ([{"prompt": "a", "choices": ["x", "y"], "gold": 0, "id": "1"}] * 2, "are called “1”"),

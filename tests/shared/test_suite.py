@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
-from shared import suite
+from shared import bundle, suite
 from tests.conftest import ROOT
 
 SPACES = suite.names()
@@ -105,3 +106,16 @@ def test_card_says_what_the_hub_needs(name):
     card = suite.read_card(name)
     assert card.title == head["title"]
     assert "<script" not in card.picture
+
+
+def test_the_suite_asks_for_what_its_spaces_ask_of_a_sign_in():
+    """No scope less, or a room that pushes fails there; none more, or a visitor grants what nobody needs."""
+    asked = {name: suite.head(name).get("hf_oauth_scopes", []) for name in SPACES}
+    assert {"contribute-repos"} < {scope for scopes in asked.values() for scope in scopes}
+    merged = yaml.safe_load(bundle.suite_card().split("---\n")[1])
+    assert merged["hf_oauth"] is True
+    for scope in merged["hf_oauth_scopes"]:
+        assert any(scope in scopes for scopes in asked.values()), scope
+    for name, scopes in asked.items():
+        assert set(scopes) <= set(merged["hf_oauth_scopes"]), name
+    assert len(merged["hf_oauth_scopes"]) == len(set(merged["hf_oauth_scopes"]))

@@ -48,6 +48,8 @@ class Asked(TypedDict):
     choices: list[str]
     gold: int
     delimiter: str
+    turns: NotRequired[list[list[str]]]
+    """The prompt as a conversation, role and text of each message, where it is one."""
 
 
 class Read(TypedDict):
@@ -62,6 +64,8 @@ class Answered(TypedDict):
 
     logs: list[list[float]]
     """ln p of every token of every choice, nats."""
+    alone: NotRequired[list[float]]
+    """ln p of every choice without the prompt, nats, where the metric asks for it."""
     answer: int
     """Place of the choice that it gives."""
     read: int
@@ -457,10 +461,79 @@ class Arena(Evaluation):
     """A visitor's, by the pair's place, in a file that was exported: left, right, tie or bad."""
 
 
+class FollowTask(TypedDict):
+    """Instructions of one group."""
+
+    name: str
+    planned: int
+    """Prompts that have some."""
+
+
+class Checked(TypedDict):
+    """A model's answer, checked."""
+
+    text: str
+    tokens: int
+    ended: bool
+    """Whether the model ended it itself."""
+    strict: list[bool]
+    """Of every instruction, whether the answer as it is does it."""
+    loose: list[bool]
+    """Likewise, without its first or last line or asterisks where that helps."""
+
+
+class FollowPrompt(TypedDict):
+    """A prompt that every model has answered."""
+
+    prompt: str
+    instructions: list[str]
+    groups: list[str]
+    """Of every instruction."""
+    answers: list[Checked]
+
+
+class FollowScore(TypedDict):
+    """A model's share of prompts whose instructions it follows."""
+
+    model: int
+    task: str
+    """"" for all instructions of a prompt, else those of a group."""
+    count: int
+    of: int
+    low: float
+    high: float
+    other: int
+    """Prompts by the other reading."""
+
+
+class FollowMade(TypedDict):
+    """How the numbers were made."""
+
+    versions: dict[str, str]
+    reading: str
+    """Strict or loose."""
+    tokens: int
+    """Of the longest answer."""
+
+
+class Follow(Evaluation):
+    """Models that were given instructions which a program checks."""
+
+    kind: Literal["follow"]
+    tasks: list[FollowTask]
+    planned: int
+    prompts: list[FollowPrompt]
+    scores: list[FollowScore]
+    differences: list[Difference]
+    power: list[SeenFrom]
+    stopped: str
+    provenance: FollowMade
+
+
 class Waiting(TypedDict):
     """A run before the first item."""
 
-    kind: Literal["compare", "fragile", "judge"]
+    kind: Literal["compare", "fragile", "follow", "judge"]
     drawable: Literal[False]
     done: Literal[False]
     progress: Progress

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from evaluation import contamination, finding, numbers, summary
@@ -13,7 +13,7 @@ from evaluation.contamination import Corpus
 from evaluation.data import Answered, Asked, Compare, Contamination, Read, Side, Task
 from evaluation.request import CompareRequest, ModelsRequest
 from shared import models
-from shared.choices import ROWS, Scored, packable, scored
+from shared.choices import MUTUAL, ROWS, Scored, alone_rows, packable, scored
 from shared.errors import VisitorError
 from shared.item_sets import SETS
 from shared.items import Item, Row, clusters_of, row_of
@@ -39,11 +39,13 @@ class Plan:
     Args:
         items: in the order in which they are asked.
         rows: of every model, of every item.
+        alone: of every model, of every item its choices without the prompt, where the metric asks for them.
         contamination: what a corpus holds of the items; None where none is named.
     """
 
     items: tuple[Item, ...]
     rows: tuple[tuple[Row, ...], ...]
+    alone: tuple[tuple[Row, ...], ...] = ()
     contamination: Contamination | None = None
 
 
@@ -85,9 +87,12 @@ def plan(request: CompareRequest, loaded: Sequence[Loaded], corpus: Corpus | Non
     """
     items = tuple(request.planned())
     rows = tuple(tuple(row_of(one, item, chat=request.chat) for item in items) for one in loaded)
-    check_length([row for one in rows for row in one])
+    alone = tuple(
+        tuple(alone_rows(one, items, chat=request.chat)) for one in loaded if request.metric == MUTUAL
+    )
+    check_length([row for one in (*rows, *alone) for row in one])
     told = contamination.searched(items, corpus, request.ngram) if corpus else None
-    return Plan(items, rows, told)
+    return Plan(items, rows, alone, told)
 
 
 def check_length(rows: Sequence[Row]) -> None:
@@ -119,7 +124,11 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
     for start in range(0, len(items), ROWS):
         some = slice(start, start + ROWS)
         for model, one in enumerate(loaded):
-            answers[model] += scored(one.model, items[some], planned.rows[model][some])
+            found = scored(one.model, items[some], planned.rows[model][some])
+            if planned.alone:
+                bare = scored(one.model, items[some], planned.alone[model][some])
+                found = [replace(a, alone=b.sums) for a, b in zip(found, bare, strict=True)]
+            answers[model] += found
         for place in range(start, min(start + ROWS, len(items))):
             reads, own = _reads(words, [rows[place] for rows in planned.rows])
             data["reads"] = [*data["reads"], reads]
@@ -223,7 +232,7 @@ def _task(name: str, request: CompareRequest, items: Sequence[Item]) -> Task:
 
 def asked(item: Item) -> Asked:
     """An item as the figures have it."""
-    return {
+    found: Asked = {
         "id": item.id,
         "task": item.task,
         "cluster": item.cluster,
@@ -232,6 +241,9 @@ def asked(item: Item) -> Asked:
         "gold": item.gold,
         "delimiter": item.delimiter,
     }
+    if item.turns:
+        found["turns"] = [list(one) for one in item.turns]
+    return found
 
 
 def _reads(words: Sequence[Texts], rows: Sequence[Row]) -> tuple[list[Read], list[int]]:
@@ -249,8 +261,11 @@ def _reads(words: Sequence[Texts], rows: Sequence[Row]) -> tuple[list[Read], lis
 
 
 def _answered(one: Scored, metric: str, read: int) -> Answered:
-    return {
+    found: Answered = {
         "logs": [[round(value, 4) for value in choice] for choice in one.tokens],
         "answer": one.answer(metric),
         "read": read,
     }
+    if one.alone:
+        found["alone"] = [round(value, 4) for value in one.alone]
+    return found

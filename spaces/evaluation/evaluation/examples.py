@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from evaluation.follow_request import FollowRequest
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest
 from shared.embedded_model import EMBEDDED_MODEL
 
@@ -20,3 +21,5 @@ FRAGILE = FragileRequest()
 """The stored result of the room with forms, `forms`."""
 ARENA = JudgeRequest()
 """The stored result of the room with pairs, `pairs`."""
+FOLLOW = FollowRequest()
+"""The stored result of the room with instructions, `instructions`."""

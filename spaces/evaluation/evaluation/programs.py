@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.request import CompareRequest, FragileRequest, ItemsRequest, JudgeRequest, Named
+from evaluation.request import CompareRequest, FragileRequest, ItemsRequest, Named
 from shared import experts
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 from shared.mean import AND
@@ -88,11 +88,10 @@ for other in others:
 """
 
 FORMS_RUN = """\
-forms = sorted({(item["task"], item["delimiter"]) for item in items})  # as tasks are numbered
 for name, (model, tokenizer) in models.items():
     lm = HFLM(pretrained=model.eval(), tokenizer=tokenizer, batch_size=8, device="cpu")
     for chat in (False, True):
-        some = [task for task, (form, _) in zip(tasks, forms) if (form == "chat") == chat]
+        some = [task for task, kind in zip(tasks, kinds) if (kind[0] == "chat") == chat]
         if not some or (chat and not tokenizer.chat_template):
             continue
         found = lm_eval.simple_evaluate(
@@ -101,57 +100,7 @@ for name, (model, tokenizer) in models.items():
         )
         for task, samples in found["samples"].items():
             right = sum(sample["METRIC"] == 1 for sample in samples)
-            print(name, forms[int(task.split("_")[1])][0], right, "of", len(samples))
-"""
-
-PAIRS_RUN = """\
-
-def asked(tokenizer, text, behind=""):
-    \"\"\"A text in the chat template where there is one, as token ids.\"\"\"
-    if not tokenizer.chat_template:
-        return tokenizer(text + behind, return_tensors="pt").input_ids
-    talk = [{"role": "user", "content": text}]
-    text = tokenizer.apply_chat_template(talk, add_generation_prompt=True, tokenize=False)
-    return tokenizer(text, add_special_tokens=False, return_tensors="pt").input_ids
-
-
-answers = []
-for name, (model, tokenizer) in models.items():
-    answers.append([])
-    for prompt in prompts:
-        ids = asked(tokenizer, prompt)
-        written = model.generate(
-            ids, attention_mask=torch.ones_like(ids), do_sample=False, repetition_penalty=1.0,
-            max_new_tokens=TOKENS,
-        )
-        answers[-1].append(tokenizer.decode(written[0, ids.shape[1] :], skip_special_tokens=True).strip())
-        print(name, "|", prompt, "|", answers[-1][-1])
-"""
-JUDGE_RUN = """\
-model, tokenizer = list(models.values())[PLACE]
-
-
-def lean(prompt, first, second):
-    \"\"\"How far the judge leans to the first answer, nats.\"\"\"
-    text = (
-        f"Here are a question and two answers to it.\\n\\nQuestion: {prompt}\\n\\nAnswer A: {first}\\n\\n"
-        f"Answer B: {second}\\n\\nWhich answer is better, A or B?"
-    )
-    with torch.inference_mode():
-        logits = model(asked(tokenizer, text, "\\n\\nThe better answer is")).logits[0, -1]
-    blank = "" if tokenizer.chat_template else " "
-    a, b = (tokenizer(blank + letter, add_special_tokens=False).input_ids[-1] for letter in "AB")
-    return float(logits[a] - logits[b])
-
-
-names = list(models)
-for prompt, left, right in pairs:
-    first, second = answers[left][prompt], answers[right][prompt]
-    if first == second:
-        continue
-    shown, turned = lean(prompts[prompt], first, second), lean(prompts[prompt], second, first)
-    winner = names[left] if shown > 0 > turned else names[right] if shown < 0 < turned else "none"
-    print(prompts[prompt], "|", names[left], "|", names[right], "|", winner)
+            print(name, kinds[int(task.split("_")[1])][0], right, "of", len(samples))
 """
 
 
@@ -163,72 +112,54 @@ def listings(request: CompareRequest, data: Mapping[str, Any]) -> dict[str, str]
 def form_listings(request: FragileRequest, data: Mapping[str, Any]) -> dict[str, str]:
     """The programs below a figure of forms, by what each is."""
     items = [
-        {**item, **asked, "task": form["name"]}
+        {
+            **item,
+            **asked,
+            "task": form["name"],
+            "turns": item.get("turns", []) if form["kind"] == "chat" else [],
+        }
         for form in data["forms"]
         for item, asked in zip(data["items"], form["asked"], strict=True)
     ]
-    shown = {"items": items, "models": data["models"]}
+    shown = {**data, "items": items}
     return {
         "The same numbers with lm-eval": "\n".join(
-            [*_asking(request, shown), FORMS_RUN.replace("METRIC", request.metric)]
+            [*_asking(request, shown, True), FORMS_RUN.replace("METRIC", request.metric)]
         )
     }
-
-
-def pair_listings(request: JudgeRequest, data: Mapping[str, Any]) -> dict[str, str]:
-    """The programs below a figure of pairs, by what each is."""
-    shown = {"models": list(data["models"])}
-    judge = request.judged_by
-    if judge == len(request.models):
-        shown["models"].append({"name": "the judge", "origin": {"source": "", "revision": ""}})
-    pairs = [(one["prompt"], one["left"], one["right"]) for one in data["pairs"]]
-    lines = [
-        *_plain_imports(request.sides),
-        *_arrays(request.sides),
-        "import torch",
-        *_opening(request.sides),
-        "",
-        f"prompts = {[ask.prompt for ask in request.asks]!r}",
-        f"pairs = {pairs!r}  # prompt, model on the left, on the right",
-        *_models(request.sides, shown),
-        PAIRS_RUN.replace("TOKENS", str(request.tokens)),
-    ]
-    if judge is not None:
-        lines.append(JUDGE_RUN.replace("PLACE", str(judge)))
-    return {"The same answers and readings with transformers": "\n".join(lines)}
 
 
 def with_lm_eval(request: CompareRequest, data: Mapping[str, Any]) -> str:
     """A Python program: the items as tasks of lm-eval 0.4.13, every model, McNemar's exact test."""
     chat = "apply_chat_template=True" if request.chat else "apply_chat_template=False"
     run = RUN.replace("CHAT", chat).replace("METRIC", request.metric)
-    return "\n".join([*_asking(request, data, "from scipy.stats import binomtest"), run])
+    return "\n".join([*_asking(request, data, request.chat, "from scipy.stats import binomtest"), run])
 
 
-def _asking(request: ItemsRequest, data: Mapping[str, Any], *imports: str) -> list[str]:
-    """A program up to where it has `items`, `tasks` of lm-eval and `models`."""
+def _asking(request: ItemsRequest, data: Mapping[str, Any], chat: bool, *imports: str) -> list[str]:
+    """A program up to where it has `items`, `kinds` and `tasks` of lm-eval, and `models`."""
     sides = request.sides
     lines = [
-        *_plain_imports(sides),
+        *plain_imports(sides),
         "import json",
         "import tempfile",
         "from pathlib import Path",
         "",
         "import lm_eval",
-        *_arrays(sides),
+        *arrays(sides),
         "import torch",
-        *_opening(
+        *opening(
             sides,
             "from lm_eval.models.huggingface import HFLM",
             "from lm_eval.tasks import TaskManager",
             *imports,
         ),
     ]
-    lines += ["", *_items(data), "", "folder = Path(tempfile.mkdtemp())", *task_lines(data), ""]
-    return [*lines, *_models(sides, data)]
+    lines += ["", *_items(data), "", "folder = Path(tempfile.mkdtemp())", *task_lines(data, chat), ""]
+    return [*lines, *model_lines(sides, data)]
 
 
-def _opening(sides: Sequence[Named], *imports: str) -> list[str]:
+def opening(sides: Sequence[Named], *imports: str) -> list[str]:
     """Imports in their order, and how a model is opened."""
     rounds, blocks = any(side.rounding for side in sides), _has_blocks(sides)
     named = [*imports, "from transformers import AutoModelForCausalLM, AutoTokenizer"]
@@ -248,12 +179,12 @@ def _opening(sides: Sequence[Named], *imports: str) -> list[str]:
     return [*sorted(named), "", "", *_load(), *parts]
 
 
-def _plain_imports(sides: Sequence[Named]) -> list[str]:
+def plain_imports(sides: Sequence[Named]) -> list[str]:
     """What a program imports by `import` alone for its models."""
     return ["import ctypes", "import importlib.metadata"] if _has_blocks(sides) else []
 
 
-def _arrays(sides: Sequence[Named]) -> list[str]:
+def arrays(sides: Sequence[Named]) -> list[str]:
     return ["import numpy as np"] if _has_blocks(sides) else []
 
 
@@ -262,7 +193,7 @@ def _has_blocks(sides: Sequence[Named]) -> bool:
     return any(side.rounding in K_TYPES for side in sides)
 
 
-def _models(sides: Sequence[Named], data: Mapping[str, Any]) -> list[str]:
+def model_lines(sides: Sequence[Named], data: Mapping[str, Any]) -> list[str]:
     """Lines that make `models`, by name a model and its tokenizer."""
     lines = []
     if any(EMBEDDED_SOURCE in side["origin"]["source"] for side in data["models"]):
@@ -319,23 +250,78 @@ def _items(data: Mapping[str, Any]) -> list[str]:
     return ["items = [", *(f"    {one!r}," for one in data["items"]), "]"]
 
 
-def task_lines(data: Mapping[str, Any]) -> list[str]:
-    """Lines that write `items` into `folder`, an absolute path, and make `tasks` of lm-eval of them: one for
-    each task and delimiter, in their order.
+def kinds_of(data: Mapping[str, Any], chat: bool) -> list[tuple[str, ...]]:
+    """What tasks of lm-eval the items become, in their order, as `task_lines` numbers them: task, delimiter,
+    and in chat templates the JSON of the messages before the question, where an item has some.
     """
-    delimiters = {item["delimiter"] for item in data["items"]}
-    note = [] if len(delimiters) == 1 else ["# delimiters differ between items: a task for each"]
+    talks = chat and any(item.get("turns") for item in data["items"])
+    return sorted(
+        {
+            (item["task"], item["delimiter"], *([json.dumps(item.get("turns", [])[:-1])] if talks else []))
+            for item in data["items"]
+        }
+    )
+
+
+TALKS = """\
+def before(item):
+    \"\"\"The messages before an item's question, as a key.\"\"\"
+    return json.dumps((item.get("turns") or [])[:-1])
+
+
+def task_of(before):
+    \"\"\"What a task says of the messages before its questions: a description and examples.\"\"\"
+    said = json.loads(before)
+    told = [text for role, text in said if role != "system"]
+    samples = [{"prompt": a, "choices": [b], "gold": 0} for a, b in zip(told[::2], told[1::2])]
+    more = {"description": "{{system}}"} if len(told) < len(said) else {}
+    if samples:
+        more |= {
+            "num_fewshot": len(samples), "fewshot_config": {"sampler": "first_n", "samples": samples},
+        }
+    return more
+
+
+def question(item):
+    \"\"\"An item as a row of its task, with its system message beside the question.\"\"\"
+    turns = item.get("turns") or [["user", item["prompt"]]]
+    return {**item, "prompt": turns[-1][1], "system": turns[0][1], "turns": None}
+
+"""
+
+
+def task_lines(data: Mapping[str, Any], chat: bool) -> list[str]:
+    """Lines that write `items` into `folder`, an absolute path, and make `tasks` of lm-eval of them, one for
+    each of `kinds`.
+
+    Args:
+        data: an evaluation.
+        chat: whether prompts go through chat templates, so that the turns of an item count.
+    """
+    kinds = kinds_of(data, chat)
+    talks = any(kind[2:] for kind in kinds)
+    note = (
+        []
+        if len({kind[1] for kind in kinds}) == 1
+        else ["# delimiters differ between items: a task for each"]
+    )
+    names = dict.fromkeys(["acc", "acc_norm", data["request"]["metric"]])
+    metrics = ", ".join(f'{{"metric": "{name}"}}' for name in names)
+    key = '(item["task"], item["delimiter"], before(item))' if talks else '(item["task"], item["delimiter"])'
     return [
+        *(["", TALKS] if talks else []),
         "tasks = []",
         *note,
-        'for number, key in enumerate(sorted({(item["task"], item["delimiter"]) for item in items})):',
-        '    some = [item for item in items if (item["task"], item["delimiter"]) == key]',
+        f"kinds = sorted({{{key} for item in items}})",
+        "for number, kind in enumerate(kinds):",
+        f"    some = [{'question(item)' if talks else 'item'} for item in items if {key} == kind]",
         '    (folder / f"{number}.json").write_text(json.dumps(some), "utf-8")',
         "    tasks.append({",
         '        "task": f"items_{number}", "dataset_path": "json", "test_split": "test",',
         '        "dataset_kwargs": {"data_files": {"test": str(folder / f"{number}.json")}},',
-        '        "output_type": "multiple_choice", "target_delimiter": key[1],',
+        '        "output_type": "multiple_choice", "target_delimiter": kind[1],',
         '        "doc_to_text": "{{prompt}}", "doc_to_choice": "{{choices}}", "doc_to_target": "{{gold}}",',
-        '        "metric_list": [{"metric": "acc"}, {"metric": "acc_norm"}],',
+        f'        "metric_list": [{metrics}],',
+        *(["        **task_of(kind[2]),"] if talks else []),
         "    })",
     ]

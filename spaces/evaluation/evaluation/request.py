@@ -16,6 +16,7 @@ from evaluation.forms import DRAWN, KINDS, Form, Formed, all_formed
 from shared import hub, request
 from shared.behaviour import spread
 from shared.checks import SEED, between, flag, one_of, whole
+from shared.choices import METRICS, MUTUAL
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
 from shared.experts.prompts import OTHER_HELD_OUT
@@ -30,7 +31,6 @@ MAX_ITEMS_CHARACTERS = 400_000
 """Own items, as text."""
 MAX_CORPUS_CHARACTERS = 400_000
 """A corpus that is given as text."""
-METRICS = {"acc": "by the whole choice", "acc_norm": "by character"}
 AT = "@"
 """Between a model's name and the GGUF type that it is rounded to."""
 ROUNDED = (*TYPES, *K_TYPES)
@@ -93,7 +93,7 @@ def _listed(value: Any) -> list[str]:
     return list(dict.fromkeys(one.strip() for one in value if one.strip()))
 
 
-def _models(_: str, value: Any) -> tuple[str, ...]:
+def models_of(_: str, value: Any) -> tuple[str, ...]:
     found = _listed(value)
     if not 1 <= len(found) <= MAX_MODELS:
         raise VisitorError(f"There are {len(found)} models.", f"Name 1 to {MAX_MODELS}, the base first.")
@@ -136,7 +136,7 @@ class ModelsRequest(request.Request):
 
     models: tuple[str, ...] = setting(
         (EMBEDDED_MODEL, f"{EMBEDDED_MODEL}{AT}Q4_0"),
-        _models,
+        models_of,
         f"one to {MAX_MODELS} models, the base first: Hub ids, experts, one{AND}other for the mean of their "
         f"weights, or name{AT}type for one rounded to a GGUF type ({', '.join(ROUNDED)})",
     )
@@ -165,7 +165,9 @@ class ItemsRequest(ModelsRequest):
     limit: int = setting(24, whole(1, 200), "items of a set at most, drawn with the seed")
     seed: int = setting(0, SEED, "of the draw, of the order of all items, and of generated items")
     metric: str = setting(
-        "acc", one_of(*METRICS), "acc: the likeliest choice; acc_norm: the likeliest by character"
+        "acc",
+        one_of(*METRICS),
+        "the likeliest choice, " + "; ".join(f"{name}: {says}" for name, says in METRICS.items()),
     )
 
     @property
@@ -271,7 +273,7 @@ class FragileRequest(ItemsRequest):
     """The same items in several forms."""
 
     models: tuple[str, ...] = setting(
-        (EMBEDDED_MODEL, "pirate"), _models, ItemsRequest.declared()["models"].metadata["says"]
+        (EMBEDDED_MODEL, "pirate"), models_of, ItemsRequest.declared()["models"].metadata["says"]
     )
     tasks: tuple[str, ...] = setting(
         ("opposites", "past", "everyday", "sums"),
@@ -313,6 +315,11 @@ class FragileRequest(ItemsRequest):
         return all_formed(items, self.forms, self.seed, self.shots, self._pools())
 
     def consistent(self) -> Self:
+        if self.metric == MUTUAL:
+            raise VisitorError(
+                f"Forms are not compared by {MUTUAL}.",
+                f"Choose one of {', '.join(name for name in METRICS if name != MUTUAL)}.",
+            )
         self.formed(self.planned())
         return self
 
@@ -393,7 +400,7 @@ def _judge(name: str, value: Any) -> str:
     found = str(value).strip() if isinstance(value, str) else None
     if found is None:
         raise VisitorError(f"{name} is no model's name.", "Name a model, or leave it empty.")
-    return _models(name, [found])[0] if found else ""
+    return models_of(name, [found])[0] if found else ""
 
 
 @dataclass(frozen=True)
@@ -401,7 +408,7 @@ class JudgeRequest(ModelsRequest):
     """Models whose answers are held against each other in pairs."""
 
     models: tuple[str, ...] = setting(
-        (EMBEDDED_MODEL, "pirate", "concise"), _models, ModelsRequest.declared()["models"].metadata["says"]
+        (EMBEDDED_MODEL, "pirate", "concise"), models_of, ModelsRequest.declared()["models"].metadata["says"]
     )
     prompts: tuple[str, ...] = setting(
         ASKS,

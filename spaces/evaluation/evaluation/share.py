@@ -14,7 +14,7 @@ import shlex
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from evaluation.programs import READ_ITEMS, is_commit, task_lines
+from evaluation.programs import READ_ITEMS, is_commit, kinds_of, task_lines
 from evaluation.request import Named, named
 from shared import experts, jobs
 from shared.card import hub_id, public_name
@@ -161,13 +161,13 @@ def command(data: Compare, model: int) -> str:
     asked, side = named(data["request"]["models"][model]), data["models"][model]
     if cannot := _cannot(asked):
         return cannot
-    kinds = sorted({(item["task"], item["delimiter"]) for item in data["items"]})
+    kinds = kinds_of(data, data["provenance"]["chat"])
     tasks = [f"items_{number}" for number in range(len(kinds))]
     asks = f"lm_eval run --model hf --model_args {_arguments(asked, side)}"
     chat = " --apply_chat_template" if data["provenance"]["chat"] else ""
     files = f"--include_path {FOLDER} --log_samples --output_path results"
     more = f"{chat} --batch_size {BATCH} --device {side['device']}"
-    names = [f"# {task}: {json.dumps(kind)}" for task, (kind, _) in zip(tasks, kinds, strict=True)]
+    names = [f"# {task}: {json.dumps(kind)}" for task, (kind, *_) in zip(tasks, kinds, strict=True)]
     own = bool(data["request"]["items"].strip())
     words = "of your own" if own else "no task that comes with lm-eval"
     lines = [
@@ -183,7 +183,7 @@ def command(data: Compare, model: int) -> str:
         *READ_ITEMS,
         f'folder = Path("{FOLDER}").resolve()',
         "folder.mkdir(exist_ok=True)",
-        *task_lines(data),
+        *task_lines(data, data["provenance"]["chat"]),
         "for task in tasks:",
         '    (folder / f"{task[\'task\']}.yaml").write_text(yaml.safe_dump(task), "utf-8")',
         "END",
@@ -224,7 +224,7 @@ def job(data: Compare, model: int) -> str:
         return f"# No hardware of the Hub's jobs that is known here has {needed / 1e9:.0f} GB for it.\n"
     hours = jobs.hours(2 * side["parameters"] * FULL * mean, flavor)
     mounted, place = _mounted(asked)
-    kinds = {(item["task"], item["delimiter"]) for item in data["items"]}
+    kinds = kinds_of(data, data["provenance"]["chat"])
     chat = ["--apply_chat_template"] if data["provenance"]["chat"] else []
     runs = shlex.join(
         ["hf", "jobs", "uv", "run", "--flavor", flavor.name, "--timeout", f"{jobs.limit_minutes(hours)}m",

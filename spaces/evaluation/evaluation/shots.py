@@ -29,15 +29,15 @@ class Shots:
         task: that asks for them.
         pool: the documents that they are drawn from.
         more: whether the split has more.
-        words: of a document the text that it is as an example.
+        words: of a document the question and the answer that it is as an example.
     """
 
     task: Mapping[str, Any]
     pool: Sequence[dict[str, Any]]
     more: bool
-    words: Callable[[dict[str, Any]], str]
+    words: Callable[[dict[str, Any]], tuple[str, str]]
     random: Random = field(default_factory=lambda: Random(SEED))  # noqa: S311  a draw, no secret
-    known: dict[int, str] = field(default_factory=dict)
+    known: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def of(self, document: Mapping[str, Any]) -> list[dict[str, Any]]:
         """A document's examples, which do not hold the document itself where lm-eval leaves it out.
@@ -63,9 +63,9 @@ class Shots:
         found = [one for one in drawn if one != document][:count]
         return found if len(found) == count else self.random.sample(others, count)
 
-    def text(self, drawn: Sequence[dict[str, Any]]) -> str:
-        """Examples as they stand before a question; each is written once, however often it is drawn."""
+    def told(self, drawn: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+        """Questions and answers of examples; each is written once, however often it is drawn."""
         for one in drawn:
             if id(one) not in self.known:
                 self.known[id(one)] = self.words(one)
-        return "".join(self.known[id(one)] for one in drawn)
+        return [self.known[id(one)] for one in drawn]

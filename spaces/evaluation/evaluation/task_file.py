@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import Any, Self
 
 import yaml
@@ -21,6 +22,7 @@ from evaluation.request import MAX_ITEMS_CHARACTERS
 from evaluation.shots import MAX_POOL, MAX_SHOTS, SAMPLERS, SPLITS, Shots
 from shared import chat_templates, hub, request
 from shared.checks import whole
+from shared.choices import METRICS
 from shared.errors import VisitorError, reason
 from shared.items import MAX_ITEM_CHARACTERS, Item, items_of
 from shared.numbers import counted
@@ -151,10 +153,37 @@ def task_of(text: str) -> dict[str, Any]:
     for key in ("doc_to_text", "doc_to_choice", "doc_to_target"):
         if key not in found:
             raise VisitorError(f"The task has no {key}.", "Name a column, or write a template.")
+    _metrics(found)
     for key in TEXTS:
         if not isinstance(found.get(key, ""), str):
             raise VisitorError(f"{key} is no text.", "Write it in quotation marks.")
     return found
+
+
+BESIDE = "brier_score"
+"""A metric that stands beside every score, whatever counts as right."""
+
+
+def _metrics(task: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """The task's metrics that are known here, and the others.
+
+    Raises:
+        VisitorError: it names metrics, and none of them is known.
+    """
+    listed = task.get("metric_list", [])
+    if not isinstance(listed, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("metric"), str) for one in listed
+    ):
+        raise VisitorError("The task's metric_list is no list of metrics.", "Write it as lm-eval's files do.")
+    named = [one["metric"] for one in listed]
+    known = [one for one in named if one in (*METRICS, BESIDE)]
+    others = [one for one in named if one not in known]
+    if others and not known:
+        raise VisitorError(
+            f"The task counts by {', '.join(others)[:80]}, which is not computed here.",
+            f"Known are {', '.join(METRICS)} and {BESIDE}.",
+        )
+    return known, others
 
 
 def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
@@ -179,7 +208,7 @@ def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
     for number, document in enumerate(documents):
         drawn = shots.of(document)
         try:
-            item = _item(task, document, number, shots.text(drawn))
+            item = _item(task, document, number, shots.told(drawn))
             items_of([item.to_json()])
         except _LeftOut as error:
             left_out.append(f"Document {number}: {error}.")
@@ -198,6 +227,11 @@ def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
             f"No document of the task is an item. {first}"[:280], "Look at its columns and templates."
         )
     notes = [f"{len(left_out)} left out. {left_out[0]}"] if left_out else []
+    known, others = _metrics(task)
+    if chosen := [one for one in known if one != BESIDE]:
+        notes.append(f"The task counts by {', '.join(chosen)}: choose one under “an answer counts”.")
+    if others:
+        notes.append(f"Not computed here: {', '.join(others)[:80]}.")
     if more:
         notes.append(f"The first {len(documents):,} documents; there are more.")
     if task.get("num_fewshot"):
@@ -279,24 +313,32 @@ def _asked(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, t
     return str(text), tuple(map(str, choices)), gold
 
 
-def _example(task: Mapping[str, Any], document: Mapping[str, Any]) -> str:
-    """A document with its answer, as it stands before another one."""
+def _example(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, str]:
+    """A document's question and answer."""
     question, choices, gold = _asked(task, document)
-    between, behind = task.get("target_delimiter", " "), task.get("fewshot_delimiter", "\n\n")
-    return f"{question}{between}{choices[gold]}{behind}"
+    return question, choices[gold]
 
 
-def _item(task: Mapping[str, Any], document: Mapping[str, Any], number: int, examples: str) -> Item:
-    """A document behind its examples."""
+def _item(
+    task: Mapping[str, Any], document: Mapping[str, Any], number: int, examples: Sequence[tuple[str, str]]
+) -> Item:
+    """A document behind the description and its examples: as one text, and as the conversation that lm-eval
+    gives a chat template, where the description is the system message.
+    """
     text, choices, gold = _asked(task, document)
     before = _filled(task["description"], document) if task.get("description") else ""
+    between, behind = task.get("target_delimiter", " "), task.get("fewshot_delimiter", "\n\n")
+    told = "".join(f"{question}{between}{answer}{behind}" for question, answer in examples)
+    talk = [[("user", question), ("assistant", answer)] for question, answer in examples]
+    turns = (*([("system", before)] if before else []), *chain(*talk), ("user", text))
     return Item(
         str(number),
         task.get("task") or "task",
-        before + examples + text,
+        before + told + text,
         choices,
         gold,
-        delimiter=task.get("target_delimiter", " "),
+        delimiter=between,
+        turns=turns if turns[1:] else (),
     )
 
 

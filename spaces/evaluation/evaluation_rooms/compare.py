@@ -13,7 +13,7 @@ from evaluation.contamination import corpus_of
 from evaluation.data import Compare, Waiting
 from evaluation.engine import Plan
 from evaluation.examples import EXAMPLES
-from evaluation.request import MAX_CORPUS_CHARACTERS, METRICS, CompareRequest
+from evaluation.request import MAX_CORPUS_CHARACTERS, CompareRequest
 from evaluation_rooms import task
 from evaluation_rooms.common import (
     RENDERER,
@@ -27,6 +27,7 @@ from evaluation_rooms.common import (
 )
 from evaluation_rooms.power import before
 from shared import gpu, hub, page
+from shared.choices import METRICS, MUTUAL
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.models import Loaded
@@ -39,8 +40,10 @@ TOKENS = 60
 
 
 def seconds(_: str, request: CompareRequest) -> int:
-    """GPU seconds to ask for: every model reads every item once."""
-    return reading_seconds(request, len(request.planned()), TOKENS)
+    """GPU seconds to ask for: every model reads every item once, and the choices alone where the
+    metric asks for them.
+    """
+    return reading_seconds(request, len(request.planned()) * (1 + (request.metric == MUTUAL)), TOKENS)
 
 
 @gpu.on_gpu(duration=lambda request, *_, **__: seconds("compare", request))

@@ -25,6 +25,7 @@ from evaluation_rooms.common import (
     waiting,
 )
 from shared import gpu
+from shared.choices import METRICS, MUTUAL
 from shared.figure import Figure
 from shared.models import Loaded
 from shared.room import Data, Room, cancel_button, drawing, open_room, run_button
@@ -100,7 +101,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[FragileRequest]:
             )
             boxes["shots"] = gr.Slider(1, 8, first.shots, step=1, label="examples (few-shot)", min_width=130)
             boxes["metric"] = gr.Dropdown(
-                ["acc", "acc_norm"], value=first.metric, label="an answer counts", min_width=130
+                [one for one in METRICS if one != MUTUAL],
+                value=first.metric,
+                label="an answer counts",
+                min_width=130,
             )
             boxes["seed"] = gr.Number(first.seed, label="seed", precision=0, min_width=90)
     figure = Figure(

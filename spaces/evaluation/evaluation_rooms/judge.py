@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from evaluation import arena, engine, programs
+from evaluation import arena, engine, written_programs
 from evaluation.arena import Plan
 from evaluation.data import Arena, Waiting
 from evaluation.examples import ARENA
@@ -70,7 +70,7 @@ def judge(request: JudgeRequest) -> Iterator[dict[str, Any]]:
 
 def programs_of(request: JudgeRequest, data: Data) -> dict[str, str]:
     """The programs below a figure."""
-    return programs.pair_listings(request, data)
+    return written_programs.pair_listings(request, data)
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[JudgeRequest]:

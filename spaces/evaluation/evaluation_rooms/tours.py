@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.numbers import counted
 from shared.tour import Step
 
 
@@ -13,6 +14,11 @@ def _undecided(data: Any) -> str:
 
 def _judge(data: Any) -> str:
     return f"{data['verdicts'][0]} The intervals show what so few pairs can tell."
+
+
+def _instructed(data: Any) -> str:
+    loose = sum(one["other"] - one["count"] for one in data["scores"] if not one["task"])
+    return f"{data['verdicts'][0]} The loose reading forgives {counted(loose, 'answer')} more."
 
 
 TOURS = {
@@ -41,6 +47,15 @@ TOURS = {
             "asked",
         ),
         Step("forms", "The numbers behind it: each form's difference with its interval.", "counted"),
+    ),
+    "follow": (
+        Step(
+            "instructions",
+            "A program checks whether an answer does what it was told: so many words, this case, JSON. "
+            "Whoever begins with “Sure, here it is” fails strictly and may pass loosely.",
+        ),
+        Step("instructions", "Every answer with what was checked in it, one by one.", "checked"),
+        Step("instructions", _instructed, "shares"),
     ),
     "judge": (
         Step(

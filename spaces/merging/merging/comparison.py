@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from merging import data
-from shared import contrasts, measure, models, texts
+from shared import contrasts, measure, models, paired, texts
 from shared.behaviour import ANSWER_TOKENS, PRESETS, SETS, USUAL, Behaviour, prompts_of
 from shared.errors import VisitorError
 from shared.estimates import Estimate, Share, estimate, interval, perplexity
@@ -107,6 +107,8 @@ class Measurements:
     answers: tuple[Answer, ...]
     perplexity: Estimate
     kl: dict[str, Estimate] = field(default_factory=dict)
+    against: dict[str, dict[str, data.Flips]] = field(default_factory=dict)
+    """By another model, by behaviour; of the child alone."""
     contrasts: dict[str, Estimate] = field(default_factory=dict)
     """Of "is likelier": nats a token, prompts being the clusters."""
     broken: Share | None = None
@@ -124,6 +126,7 @@ class Measurements:
             "sigma": rounded(self.perplexity.sigma, 3),
             "kl": {name: kl.to_json() for name, kl in self.kl.items()},
             "contrasts": {name: bounded(value) for name, value in self.contrasts.items()},
+            **({"against": self.against} if self.against else {}),  # type: ignore[typeddict-item]
             **({"broken": self.broken.to_json()} if self.broken else {}),  # type: ignore[typeddict-item]
         }
 
@@ -192,12 +195,49 @@ def shares_of(
         prompts: of each behaviour, by its name.
     """
     return {
-        one.name: Share(
-            sum(verdicts(one.rule, [answers[prompt] for prompt in prompts[one.name]])), len(prompts[one.name])
-        )
+        name: Share(sum(some), len(some)) for name, some in shown_of(behaviours, answers, prompts).items()
+    }
+
+
+def shown_of(
+    behaviours: Sequence[Behaviour], answers: Mapping[str, Answer], prompts: Mapping[str, Sequence[str]]
+) -> dict[str, list[bool]]:
+    """Which answers show each behaviour, in the order of its prompts. Arguments as of `shares_of`."""
+    return {
+        one.name: verdicts(one.rule, [answers[prompt] for prompt in prompts[one.name]])
         for one in behaviours
         if one.rule.kind != LIKELIER
     }
+
+
+def flips(
+    others: Mapping[str, Mapping[str, Sequence[bool]]], child: Mapping[str, Sequence[bool]]
+) -> dict[str, dict[str, data.Flips]]:
+    """The merge against every other model, behaviour by behaviour, on the same prompts; p-values are Holm's
+    for all of them.
+
+    Args:
+        others: by model, by behaviour, whether it is shown on each prompt.
+        child: likewise, of the merge.
+    """
+    found: dict[str, dict[str, data.Flips]] = {}
+    for name, theirs in others.items():
+        found[name] = {}
+        for behaviour, second in child.items():
+            one = paired.difference(theirs[behaviour], second, range(len(second)))
+            found[name][behaviour] = {
+                "mean": round(one.mean, 4),
+                "low": round(one.low, 4),
+                "high": round(one.high, 4),
+                "gained": one.gained,
+                "lost": one.lost,
+                "of": one.of,
+                "p": one.p,
+            }
+    every = [one for some in found.values() for one in some.values()]
+    for each, p in zip(every, paired.holm([each["p"] for each in every]), strict=True):
+        each["p"] = float(f"{p:.4g}")
+    return found
 
 
 def contrast_of(loaded: Loaded, rule: Rule, prompts: Sequence[str]) -> Tensor:
@@ -229,6 +269,8 @@ class Comparison:
         self.tokens = tokens
         self.parents: dict[str, tuple[Windows, list[Tensor]]] = {}
         """Windows and log-probabilities by parent."""
+        self.shown: dict[str, dict[str, list[bool]]] = {}
+        """By model measured before the child, by behaviour: whether it is shown on each prompt."""
 
     def measure(self, name: str, role: data.Role, loaded: Loaded) -> Measurements:
         """One model's numbers.
@@ -261,21 +303,24 @@ class Comparison:
             self.parents[name] = windows, rows
         known = dict(zip(self.asked.all, answers, strict=True))
         prompts = {one.name: one.held_out(EACH) for one in self.behaviours}
-        shares, odds = shares_of(self.behaviours, known, prompts), {}
+        shown, odds = shown_of(self.behaviours, known, prompts), {}
         for one in self.behaviours:
             if one.rule.kind == LIKELIER:
                 values = contrast_of(loaded, one.rule, prompts[one.name])
-                shares[one.name] = Share(int((values > 0).sum()), len(values))
+                shown[one.name] = (values > 0).tolist()
                 odds[one.name] = estimate(values)
+        if role != "child":
+            self.shown[name] = shown
         return Measurements(
             name=name,
             role=role,
             revision=loaded.revision,
             context=windows.context,
-            shares={one.name: shares[one.name] for one in self.behaviours},
+            shares={one.name: Share(sum(shown[one.name]), len(shown[one.name])) for one in self.behaviours},
             answers=answers,
             perplexity=perplexity(losses),
             kl=kl,
+            against=flips(self.shown, shown) if role == "child" else {},
             contrasts=odds,
             broken=Share(sum(is_broken(said.text) for said in answers), len(answers)),
         )

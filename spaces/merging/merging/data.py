@@ -78,6 +78,20 @@ class Contrast(Mean):
     high: float | None
 
 
+class Flips(TypedDict):
+    """The merge against another model on the same prompts, see `shared.paired.Difference`."""
+
+    mean: float
+    """Share of prompts on which the merge shows it, less the other's."""
+    low: float
+    high: float
+    gained: int
+    lost: int
+    of: int
+    p: float
+    """Of McNemar's exact test, corrected for all behaviours and models."""
+
+
 class Model(TypedDict):
     """One model, measured."""
 
@@ -94,6 +108,8 @@ class Model(TypedDict):
     """Standard error of the perplexity over the windows of the text; None where there is one window."""
     kl: dict[str, Mean]
     """KL(parent ‖ child), nats per token, by parent; of the child alone."""
+    against: NotRequired[dict[str, dict[str, Flips]]]
+    """Of the child alone: by another model, by behaviour."""
     contrasts: NotRequired[dict[str, Contrast]]
     """By behaviour of that rule."""
     broken: NotRequired[Share]

@@ -43,7 +43,11 @@ export function openCompare() {
         name: "scores",
         label: "Scores and differences",
         picture: true,
-        open: (_, panel) => openScores(panel, session, () => figure.open("items")),
+        open: (_, panel) =>
+          openScores(panel, (pressed) => {
+            session.choose({ ...pressed, filter: "differ", item: "" });
+            figure.open("items");
+          }),
       },
       { name: "items", label: "Every item", open: (_, panel) => openItems(panel, session) },
       { name: "numbers", label: "Numbers", open: (_, panel) => openNumbers(panel) },

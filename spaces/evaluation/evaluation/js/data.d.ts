@@ -35,6 +35,8 @@ export interface Asked {
   choices: string[];
   gold: number;
   delimiter: string;
+  /** The prompt as a conversation, role and text of each message, where it is one. */
+  turns?: string[][];
 }
 
 /** An item as one or more models read it: its tokens as text. */
@@ -47,6 +49,8 @@ export interface Read {
 export interface Answered {
   /** ln p of every token of every choice, nats. */
   logs: number[][];
+  /** ln p of every choice without the prompt, nats, where the metric asks for it. */
+  alone?: number[];
   /** Place of the choice that it gives. */
   answer: number;
   /** Which of the item's readings is its own. */
@@ -430,9 +434,72 @@ export interface Arena extends Evaluation {
   votes?: Record<string, string>;
 }
 
+/** Instructions of one group. */
+export interface FollowTask {
+  name: string;
+  /** Prompts that have some. */
+  planned: number;
+}
+
+/** A model's answer, checked. */
+export interface Checked {
+  text: string;
+  tokens: number;
+  /** Whether the model ended it itself. */
+  ended: boolean;
+  /** Of every instruction, whether the answer as it is does it. */
+  strict: boolean[];
+  /** Likewise, without its first or last line or asterisks where that helps. */
+  loose: boolean[];
+}
+
+/** A prompt that every model has answered. */
+export interface FollowPrompt {
+  prompt: string;
+  instructions: string[];
+  /** Of every instruction. */
+  groups: string[];
+  answers: Checked[];
+}
+
+/** A model's share of prompts whose instructions it follows. */
+export interface FollowScore {
+  model: number;
+  /** "" for all instructions of a prompt, else those of a group. */
+  task: string;
+  count: number;
+  of: number;
+  low: number;
+  high: number;
+  /** Prompts by the other reading. */
+  other: number;
+}
+
+/** How the numbers were made. */
+export interface FollowMade {
+  versions: Record<string, string>;
+  /** Strict or loose. */
+  reading: string;
+  /** Of the longest answer. */
+  tokens: number;
+}
+
+/** Models that were given instructions which a program checks. */
+export interface Follow extends Evaluation {
+  kind: "follow";
+  tasks: FollowTask[];
+  planned: number;
+  prompts: FollowPrompt[];
+  scores: FollowScore[];
+  differences: Difference[];
+  power: SeenFrom[];
+  stopped: string;
+  provenance: FollowMade;
+}
+
 /** A run before the first item. */
 export interface Waiting {
-  kind: "compare" | "fragile" | "judge";
+  kind: "compare" | "fragile" | "follow" | "judge";
   drawable: false;
   done: false;
   progress: Progress;

@@ -69,8 +69,11 @@ export function openFragile() {
  */
 function formLines(data) {
   if (!data) return "";
-  const lines = data.forms.flatMap(({ name, asked }) =>
-    asked.map((one, at) => JSON.stringify({ ...data.items[at], ...one, task: name })),
+  const lines = data.forms.flatMap(({ name, kind, asked }) =>
+    asked.map((one, at) => {
+      const item = { ...data.items[at], ...one, task: name };
+      return JSON.stringify(kind === "chat" ? item : { ...item, turns: undefined });
+    }),
   );
   return `${lines.join("\n")}\n`;
 }

@@ -5,6 +5,7 @@ import { brief, number, percent, plural } from "../../../../shared/js/numbers.js
 import { scrollTable } from "../../../../shared/js/tables.js";
 import { sample } from "./marks.js";
 import { heldWords } from "./contamination.js";
+import { MORE_METRICS, byCharacter, softmax, sums } from "./likelihoods.js";
 import { apart, shortened } from "./words.js";
 
 /**
@@ -292,6 +293,8 @@ function itemDetail(data, at) {
  */
 function choiceTable(data, at) {
   const item = data.items[at];
+  const metric = data.provenance.metric;
+  const [more, valued] = MORE_METRICS[metric] ?? [];
   const rows = data.models.flatMap(({ name }, model) => {
     const answered = data.answers[model][at];
     const all = sums(answered);
@@ -324,6 +327,7 @@ function choiceTable(data, at) {
         ),
         h("td", { class: "num" }, number(all[place])),
         h("td", { class: "num" }, number(all[place] / [...choice].length, 3)),
+        valued ? h("td", { class: "num" }, number(valued(answered, item)[place], 3)) : null,
         h(
           "td",
           { class: "eval-pieces" },
@@ -341,33 +345,18 @@ function choiceTable(data, at) {
   });
   return scrollTable(
     "Choices",
-    ["", "choice", "probability among them", "ln p", "by character", "its tokens, ln p of each"],
+    [
+      "",
+      "choice",
+      "probability among them",
+      "ln p",
+      "by character",
+      ...(more ? [more] : []),
+      "its tokens, ln p of each",
+    ],
     rows,
     "eval-choices",
   );
-}
-
-/** @param {Answered} answered */
-export function sums({ logs }) {
-  return logs.map((choice) => choice.reduce((total, value) => total + value, 0));
-}
-
-/** @param {readonly number[]} values */
-export function softmax(values) {
-  const top = Math.max(...values);
-  const weights = values.map((value) => Math.exp(value - top));
-  const total = weights.reduce((sum, weight) => sum + weight, 0);
-  return weights.map((weight) => weight / total);
-}
-
-/**
- * Log-likelihood of every choice by its characters, as acc_norm counts them.
- * @param {Answered} answered
- * @param {Asked} item
- */
-function byCharacter(answered, { choices }) {
-  // as Python counts them
-  return sums(answered).map((value, place) => value / [...choices[place]].length);
 }
 
 /** @param {readonly number[]} values */

@@ -14,9 +14,26 @@ import { asPoints, whisker } from "./marks.js";
 import { fitted, sentenceList } from "./words.js";
 
 /**
- * @import {Compare, Difference, Score} from "./data.js"
- * @import {Session} from "./compare.js"
+ * @import {Difference, FollowScore, SeenFrom} from "./data.js"
  */
+
+/**
+ * What the picture draws of a comparison of models on the same items or prompts.
+ * @typedef {Object} Scoring
+ * @property {string} kind
+ * @property {boolean} done
+ * @property {string[]} verdicts
+ * @property {string[]} notes
+ * @property {readonly {name: string}[]} models
+ * @property {readonly {name: string, planned: number, chance?: number}[]} tasks
+ * @property {number} planned
+ * @property {number} [planned_groups] as many as planned where nothing else is said
+ * @property {readonly Omit<FollowScore, "other">[]} scores
+ * @property {Difference[]} differences
+ * @property {SeenFrom[]} power
+ */
+
+/** @typedef {{other: number, task: string}} Pressed what was pressed: the second model, and a set or "" */
 
 const LEFT = 112;
 const TOP = 34;
@@ -26,31 +43,31 @@ let scoreCharts = 0;
 
 /**
  * @param {HTMLElement} panel
- * @param {Session} session
- * @param {() => void} toItems opens the view of the items
- * @returns {(data: Compare) => void}
+ * @param {(pressed: Pressed) => void} toItems opens the view of these items
+ * @returns {(data: Scoring) => void}
  */
-export function openScores(panel, session, toItems) {
+export function openScores(panel, toItems) {
   const id = `eval-hatch-${(scoreCharts += 1)}`;
   return openChart(panel, {
     name: "Scores and differences",
     kind: "eval-chart",
     words: "eval-words",
     role: "group",
-    draw: (data, width) => drawScores(data, width, id, session, toItems),
+    draw: (data, width) => drawScores(data, width, id, toItems),
     say: scoreWords,
   });
 }
 
 /**
- * @param {Compare} data
+ * @param {Scoring} data
  * @param {number} wide
  * @param {string} id of the hatching
- * @param {Session} session
- * @param {() => void} toItems
+ * @param {(pressed: Pressed) => void} toItems
  * @returns {import("../../../../shared/js/chart.js").Drawing}
  */
-function drawScores(data, wide, id, session, toItems) {
+function drawScores(data, wide, id, toItems) {
+  const whole = wholeOf(data);
+  const guessed = data.tasks.some(({ chance }) => chance !== undefined);
   const several = data.models.length > 1;
   const below = several && wide < BESIDE;
   const width = Math.max(below ? 320 : 360, wide);
@@ -63,7 +80,12 @@ function drawScores(data, wide, id, session, toItems) {
   const rowTop = (/** @type {number} */ row) => TOP + row * tall + (row ? 6 : 0);
   const parts = [
     s("defs", {}, hatchPattern(id, 6)),
-    axisLabel(below ? 10 : LEFT, 12, "start", "right answers, 95 % intervals; dotted: guessing"),
+    axisLabel(
+      below ? 10 : LEFT,
+      12,
+      "start",
+      guessed ? "right answers, 95 % intervals; dotted: guessing" : "all followed, 95 % intervals",
+    ),
     ...baseAxis(x, evenTicks(0, 1, 4), TOP - 8, percent),
     ...evenTicks(0, 1, 4).map((tick) =>
       s("line", { class: "grid-line", x1: x(tick), x2: x(tick), y1: TOP, y2: height - 4 }),
@@ -71,11 +93,12 @@ function drawScores(data, wide, id, session, toItems) {
   ];
   tasks.forEach((task, row) => {
     const top = rowTop(row);
-    parts.push(taskLabel(task, top + tall / 2));
+    parts.push(taskLabel(task || whole, !task, top + tall / 2));
     const guess = x(guessing(data, task));
-    parts.push(
-      s("line", { class: "eval-chance", x1: guess, x2: guess, y1: top + 2, y2: top + tall - 2 }),
-    );
+    if (guessed)
+      parts.push(
+        s("line", { class: "eval-chance", x1: guess, x2: guess, y1: top + 2, y2: top + tall - 2 }),
+      );
     data.models.forEach(({ name }, model) => {
       const score = scoreOf(data, model, task);
       if (!score) return;
@@ -85,7 +108,7 @@ function drawScores(data, wide, id, session, toItems) {
         whisker(
           model,
           { low: x(score.low), high: x(score.high), at: x(share), y },
-          `${name}, ${task || "all items"}: ${score.count} of ${score.of}, ${percent(share)} ` +
+          `${name}, ${task || whole}: ${score.count} of ${score.of}, ${percent(share)} ` +
             `(95 %: ${percent(score.low)} to ${percent(score.high)})`,
         ),
       );
@@ -103,11 +126,10 @@ function drawScores(data, wide, id, session, toItems) {
     id,
     rowTop,
     tasks,
-    session,
     toItems,
   });
   if (beside) return { width, height, label: data.verdicts[0], parts: [...parts, ...differences] };
-  const labels = tasks.map((task, row) => taskLabel(task, rowTop(row) + tall / 2));
+  const labels = tasks.map((task, row) => taskLabel(task || whole, !task, rowTop(row) + tall / 2));
   parts.push(
     s("g", { transform: `translate(0 ${height + 10})` }, ...differences, ...labels, rule()),
   );
@@ -115,21 +137,30 @@ function drawScores(data, wide, id, session, toItems) {
 }
 
 /**
- * @param {string} task "" for all
- * @param {number} y its middle
+ * What all sets together are called.
+ * @param {Scoring} data
  */
-function taskLabel(task, y) {
-  const kind = task ? "eval-task" : "eval-task eval-whole";
-  return s("text", { class: kind, x: 10, y: y + 4 }, fitted(task || "all items", 8.5));
+function wholeOf({ kind }) {
+  return kind === "follow" ? "all prompts" : "all items";
 }
 
 /**
- * @param {Compare} data
+ * @param {string} task
+ * @param {boolean} whole whether it is all of them
+ * @param {number} y its middle
+ */
+function taskLabel(task, whole, y) {
+  const kind = whole ? "eval-task eval-whole" : "eval-task";
+  return s("text", { class: kind, x: 10, y: y + 4 }, fitted(task, 8.5));
+}
+
+/**
+ * @param {Scoring} data
  * @param {{left: number, right: number, bottom: number, tall: number, id: string, tasks: string[],
- *   rowTop: (row: number) => number, session: Session, toItems: () => void}} place
+ *   rowTop: (row: number) => number, toItems: (pressed: Pressed) => void}} place
  */
 function differencePanel(data, place) {
-  const { left, right, bottom, tall, id, rowTop, tasks, session, toItems } = place;
+  const { left, right, bottom, tall, id, rowTop, tasks, toItems } = place;
   const known = data.differences;
   const reach = Math.max(0.05, ...known.flatMap(({ low, high }) => [-low, high]));
   const most = Math.min(1, reach);
@@ -173,11 +204,8 @@ function differencePanel(data, place) {
       const y = rowTop(row) + (tall * (at + 0.5)) / some.length;
       const inside = (/** @type {number} */ value) => x(Math.max(-most, Math.min(most, value)));
       const name = data.models[one.model].name;
-      const words = differenceWords(one, name, task);
-      const press = buttonLike(() => {
-        session.choose({ other: one.model, task, filter: "differ", item: "" });
-        toItems();
-      });
+      const words = differenceWords(one, name, task || wholeOf(data));
+      const press = buttonLike(() => toItems({ other: one.model, task }));
       parts.push(
         whisker(
           one.model,
@@ -209,17 +237,16 @@ function differencePanel(data, place) {
  */
 function differenceWords(one, name, task) {
   return (
-    `${name}, ${task || "all items"}: ${asPoints(one.mean)} points (95 %: ${asPoints(one.low)} to ` +
+    `${name}, ${task}: ${asPoints(one.mean)} points (95 %: ${asPoints(one.low)} to ` +
     `${asPoints(one.high)}), ${one.gained} gained, ${one.lost} lost, ${one.changed} other answers of ` +
     `${one.of}, p ${one.p < 0.0001 ? "< .0001" : one.p.toPrecision(2)}`
   );
 }
 
 /**
- * @param {Compare} data
+ * @param {Scoring} data
  * @param {number} model
  * @param {string} task
- * @returns {Score | undefined}
  */
 function scoreOf(data, model, task) {
   return data.scores.find((one) => one.model === model && one.task === task);
@@ -227,18 +254,19 @@ function scoreOf(data, model, task) {
 
 /**
  * The score of guessing.
- * @param {Compare} data
+ * @param {Scoring} data
  * @param {string} task
  */
 function guessing(data, task) {
   if (task) return data.tasks.find(({ name }) => name === task)?.chance ?? 0;
-  const all = data.tasks.reduce((sum, one) => sum + one.planned * one.chance, 0);
+  const all = data.tasks.reduce((sum, one) => sum + one.planned * (one.chance ?? 0), 0);
   return all / Math.max(1, data.planned);
 }
 
-/** @param {Compare} data */
+/** @param {Scoring} data */
 function scoreWords(data) {
-  const { verdicts, notes, power, done, planned_groups: groups } = data;
+  const sets = data.kind === "follow" ? "groups" : "sets";
+  const { verdicts, notes, power, done, planned_groups: groups = data.planned } = data;
   const before = power
     .filter(({ smallest }) => smallest !== null)
     .map(
@@ -269,7 +297,7 @@ function scoreWords(data) {
       ...notes,
       ...(data.models.length > 1
         ? [
-            "p-values are exact and corrected for the number of models, those of sets for all sets; " +
+            `p-values are exact and corrected for the number of models, those of ${sets} for all ${sets}; ` +
               "intervals are not, so that of twenty about one misses by chance.",
           ]
         : []),

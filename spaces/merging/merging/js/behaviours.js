@@ -10,7 +10,7 @@ import { colourOf, modelLegend, shortName } from "./models.js";
 
 /** @import { Child } from "../../../../shared/js/dom.js" */
 /** @import { Share } from "../../../../shared/js/data.js" */
-/** @import { Merge, Model } from "./data.js" */
+/** @import { Flips, Merge, Model } from "./data.js" */
 
 const MODEL_HEIGHT = 17;
 const NAME_LENGTH = 26; // letters of a behaviour beside the chart
@@ -167,9 +167,51 @@ function numberParts({ models, prompts, text, rules = {}, request }) {
       "perplexity of 20 says that the model was as unsure of each token as among 20 equally likely ",
       "ones; a merge that answers as both parents do and still reads the text worse lost something else.",
     ),
+    ...flipParts(models),
     ...brokenParts(models),
     ...rulesParts(rules),
   ];
+}
+
+/**
+ * The merge against every other model on the same prompts.
+ * @param {Model[]} models
+ */
+function flipParts(models) {
+  const against = models.find(({ role }) => role === "child")?.against;
+  if (!against) return [];
+  const others = Object.keys(against);
+  const rows = Object.keys(against[others[0]] ?? {}).map((key) =>
+    headedRow(
+      BEHAVIOURS[key] ?? key,
+      others.map((name) => flipWords(against[name][key])),
+    ),
+  );
+  if (!rows.length) return [];
+  return [
+    scrollTable(
+      "The merge against each model",
+      ["the merge against", ...others.map((name) => h("bdi", {}, shortName(name)))],
+      rows,
+    ),
+    h(
+      "p",
+      { class: "said" },
+      "Points by which the merge shows a behaviour more often on the same prompts, with 95 % intervals; ",
+      "prompts gained and lost; p of McNemar's exact test, corrected for the whole table. Where p is above ",
+      ".05 so few prompts cannot decide.",
+    ),
+  ];
+}
+
+/** @param {Flips} flips */
+function flipWords({ mean, low, high, gained, lost, p }) {
+  const points = (/** @type {number} */ share) => {
+    const value = Math.round(100 * share);
+    return `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value)}`;
+  };
+  const shown = p < 0.0001 ? "p < .0001" : `p ${p.toPrecision(2).replace(/^0/, "")}`;
+  return `${points(mean)} (${points(low)} to ${points(high)}), +${gained} −${lost}, ${shown}`;
 }
 
 /**

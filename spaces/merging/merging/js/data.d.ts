@@ -102,6 +102,19 @@ export interface Contrast extends Mean {
   high: number | null;
 }
 
+/** The merge against another model on the same prompts, see `shared.paired.Difference`. */
+export interface Flips {
+  /** Share of prompts on which the merge shows it, less the other's. */
+  mean: number;
+  low: number;
+  high: number;
+  gained: number;
+  lost: number;
+  of: number;
+  /** Of McNemar's exact test, corrected for all behaviours and models. */
+  p: number;
+}
+
 /** One model, measured. */
 export interface Model {
   /** In the recipe, or "child". */
@@ -119,6 +132,8 @@ export interface Model {
   sigma: number | null;
   /** KL(parent ‖ child), nats per token, by parent; of the child alone. */
   kl: Record<string, Mean>;
+  /** Of the child alone: by another model, by behaviour. */
+  against?: Record<string, Record<string, Flips>>;
   /** By behaviour of that rule. */
   contrasts?: Record<string, Contrast>;
   /** Answers that say the same again and again. */

@@ -1,0 +1,303 @@
+// Instructions followed: scores and differences, every answer with what was checked, the numbers.
+
+import { h, keepFocus } from "../../../../shared/js/dom.js";
+import { brief, percent, plural } from "../../../../shared/js/numbers.js";
+import { choice } from "../../../../shared/js/shell.js";
+import { openTabbed } from "../../../../shared/js/tabbed.js";
+import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { asPoints, sample } from "./marks.js";
+import { openScores } from "./scores.js";
+import { shortened } from "./words.js";
+
+/**
+ * @import {Checked, Follow, FollowPrompt} from "./data.js"
+ * @import {Figure} from "../../../../shared/js/tabbed.js"
+ */
+
+/**
+ * What the view of answers shows.
+ * @typedef {Object} Followed
+ * @property {string} filter name of the prompts that are listed
+ * @property {number} other the model that is held against the first
+ * @property {string} task a group of instructions, "" for all
+ * @property {number} prompt place of the open one
+ * @property {(change: Partial<Followed>) => void} choose
+ */
+
+/** @type {[string, string][]} */
+const FOLLOW_FILTERS = [
+  ["differ", "followed by one, not by the other"],
+  ["missed", "not followed by the first"],
+  ["readings", "strict and loose differ"],
+  ["all", "all"],
+];
+
+/** Open the figure. */
+export function openFollow() {
+  /** @type {Followed} */
+  const session = { filter: "all", other: 1, task: "", prompt: -1, choose: () => {} };
+  /** @type {Figure<Follow>} */
+  const figure = openTabbed(
+    "evaluation",
+    "Instructions that a program checks",
+    "Name two models and press Give instructions.",
+    [
+      {
+        name: "followed",
+        label: "Scores and differences",
+        picture: true,
+        open: (_, panel) =>
+          openScores(panel, (pressed) => {
+            session.choose({ ...pressed, filter: "differ", prompt: -1 });
+            figure.open("checked");
+          }),
+      },
+      {
+        name: "checked",
+        label: "Every answer",
+        open: (_, panel) => openChecked(panel, session),
+      },
+      { name: "shares", label: "Numbers", open: (_, panel) => openFollowNumbers(panel) },
+    ],
+    (data) => ({
+      title: data.verdicts[0],
+      key: data.models.map(({ name }, place) => sample(place, name)),
+      provenance: followProvenance(data),
+      tags: data.example ? ["stored example"] : data.cancelled ? ["stopped"] : [],
+      warnings: data.stopped ? [data.stopped] : [],
+    }),
+    {
+      forget: () => {},
+      take(data) {
+        if (session.other >= data.models.length)
+          session.other = Math.min(1, data.models.length - 1);
+      },
+    },
+  );
+  session.choose = (change) => {
+    Object.assign(session, change);
+    figure.refresh();
+  };
+  return figure;
+}
+
+/** @param {Follow} data */
+function followProvenance({ models, provenance, prompts, planned, seconds, done, example }) {
+  const { reading, tokens } = provenance;
+  return [
+    prompts.length < planned
+      ? `${prompts.length} of ${plural(planned, "prompt")}`
+      : plural(planned, "prompt"),
+    `checked by the ${reading} reading`,
+    `greedy answers of at most ${tokens} tokens`,
+    models[0].origin.source,
+    `${models[0].origin.dtype} on ${models[0].device === "cuda" ? "a GPU" : "a processor"}`,
+    ...(!example && done ? [`${brief(seconds, 2)} s`] : []),
+  ].join(" · ");
+}
+
+/**
+ * Whether an answer does all that is asked, of a group or of all.
+ * @param {FollowPrompt} prompt
+ * @param {number} model
+ * @param {string} task
+ * @param {string} reading
+ */
+function doesAll({ groups, answers }, model, task, reading) {
+  const checks = reading === "strict" ? answers[model].strict : answers[model].loose;
+  return checks.every((yes, at) => yes || (task && groups[at] !== task));
+}
+
+/**
+ * @param {Follow} data
+ * @param {Followed} session
+ */
+function listedPrompts(data, { filter, other, task }) {
+  const { reading } = data.provenance;
+  return data.prompts
+    .map((prompt, at) => ({ prompt, at }))
+    .filter(({ prompt }) => {
+      if (task && !prompt.groups.includes(task)) return false;
+      const does = (/** @type {number} */ model, how = reading) =>
+        doesAll(prompt, model, task, how);
+      if (filter === "differ" && data.models.length > 1) return does(0) !== does(other);
+      if (filter === "missed") return !does(0);
+      if (filter === "readings")
+        return data.models.some((_, model) => does(model, "strict") !== does(model, "loose"));
+      return true;
+    });
+}
+
+/**
+ * @param {HTMLElement} panel
+ * @param {Followed} session
+ * @returns {(data: Follow) => void}
+ */
+function openChecked(panel, session) {
+  const controls = h("div", { class: "filters eval-filters" });
+  const list = h("div", {});
+  const detail = h("div", { class: "eval-detail" });
+  panel.append(controls, h("div", { class: "eval-items" }, list, detail));
+  return (data) => {
+    keepFocus(panel, () => {
+      const shown = listedPrompts(data, session);
+      controls.replaceChildren(...followControls(data, session, shown.length));
+      list.replaceChildren(promptTable(data, session, shown));
+      const open = shown.find(({ at }) => at === session.prompt) ?? shown[0];
+      detail.replaceChildren(
+        ...(open
+          ? promptDetail(data, open.prompt)
+          : [h("p", { class: "said" }, "No prompt is like that.")]),
+      );
+    });
+  };
+}
+
+/**
+ * @param {Follow} data
+ * @param {Followed} session
+ * @param {number} count
+ */
+function followControls(data, session, count) {
+  const field = (
+    /** @type {string} */ label,
+    /** @type {[string, string][]} */ options,
+    /** @type {string} */ value,
+    /** @type {(value: string) => void} */ set,
+  ) => {
+    const found = choice(label, options, value, set);
+    found.querySelector("select")?.setAttribute("data-key", `follow-${label}`);
+    return found;
+  };
+  const others = data.models.map(
+    ({ name }, at) => /** @type {[string, string]} */ ([String(at), shortened(name, 48)]),
+  );
+  const groups = data.tasks.map(({ name }) => /** @type {[string, string]} */ ([name, name]));
+  return [
+    field("prompts", FOLLOW_FILTERS, session.filter, (filter) =>
+      session.choose({ filter, prompt: -1 }),
+    ),
+    others.length > 2
+      ? field("other", others.slice(1), String(session.other), (other) =>
+          session.choose({ other: Number(other), prompt: -1 }),
+        )
+      : "",
+    field("of", [["", "all instructions"], ...groups], session.task, (task) =>
+      session.choose({ task, prompt: -1 }),
+    ),
+    h("span", { class: "said" }, plural(count, "prompt")),
+  ];
+}
+
+/**
+ * @param {Follow} data
+ * @param {Followed} session
+ * @param {{prompt: FollowPrompt, at: number}[]} shown
+ */
+function promptTable(data, session, shown) {
+  const { reading } = data.provenance;
+  const open = shown.some(({ at }) => at === session.prompt) ? session.prompt : shown[0]?.at;
+  const rows = shown.map(({ prompt, at }) =>
+    h(
+      "tr",
+      { class: at === open ? "current" : null },
+      h(
+        "th",
+        { scope: "row" },
+        h(
+          "button",
+          {
+            type: "button",
+            class: "link",
+            "data-key": `follow-prompt-${at}`,
+            "aria-pressed": String(at === open),
+            onclick: () => session.choose({ prompt: at }),
+          },
+          h("bdi", {}, shortened(prompt.prompt, 46)),
+        ),
+      ),
+      data.models.map((_, model) =>
+        h("td", {}, doesAll(prompt, model, session.task, reading) ? "✓ all" : "✗ not all"),
+      ),
+    ),
+  );
+  const names = data.models.map(({ name }, at) => sample(at, shortened(name, 24)));
+  return scrollTable("Prompts", ["prompt", ...names], rows, "eval-table");
+}
+
+/**
+ * @param {Follow} data
+ * @param {FollowPrompt} prompt
+ */
+function promptDetail(data, prompt) {
+  return [
+    h("h2", {}, h("bdi", {}, prompt.prompt)),
+    ...data.models.flatMap(({ name }, model) => {
+      const answer = prompt.answers[model];
+      return [
+        h(
+          "p",
+          {},
+          sample(model, name),
+          h(
+            "span",
+            { class: "said" },
+            ` ${plural(answer.tokens, "token")}${answer.ended ? "" : ", cut there"}`,
+          ),
+        ),
+        h("blockquote", { class: "eval-answer" }, h("bdi", {}, answer.text || "(nothing)")),
+        h(
+          "ul",
+          { class: "eval-checks" },
+          prompt.instructions.map((text, at) =>
+            h("li", {}, checkWords(answer, at), h("bdi", {}, text)),
+          ),
+        ),
+      ];
+    }),
+  ];
+}
+
+/**
+ * @param {Checked} answer
+ * @param {number} at
+ */
+function checkWords({ strict, loose }, at) {
+  if (strict[at]) return "✓ ";
+  return loose[at] ? "✗ strictly, ✓ loosely: " : "✗ ";
+}
+
+/**
+ * @param {HTMLElement} panel
+ * @returns {(data: Follow) => void}
+ */
+function openFollowNumbers(panel) {
+  const body = h("div", { class: "eval-words" });
+  panel.append(body);
+  return (data) => {
+    const other = data.provenance.reading === "strict" ? "loosely" : "strictly";
+    const rows = data.scores.map((score) => {
+      const { model, task, count, of, low, high } = score;
+      const against = data.differences.find((one) => one.model === model && one.task === task);
+      return headedRow(sample(model, data.models[model].name), [
+        task || "all instructions",
+        `${count} of ${of}`,
+        `${percent(count / of)} (${percent(low)} to ${percent(high)})`,
+        String(score.other),
+        against
+          ? `${asPoints(against.mean)} (${asPoints(against.low)} to ${asPoints(against.high)})`
+          : "–",
+        against ? `+${against.gained} −${against.lost}` : "–",
+        against ? (against.p < 0.0001 ? "< 0.0001" : against.p.toPrecision(2)) : "–",
+      ]);
+    });
+    const head = ["model", "instructions", "prompts followed", "share (95 %)", other];
+    body.replaceChildren(
+      scrollTable(
+        "Scores and differences",
+        [...head, "to the first, points (95 %)", "gained, lost", "p"],
+        rows,
+      ),
+    );
+  };
+}
