@@ -173,10 +173,6 @@ SHARE = [
     {"conversations": [{"from": _NAMES[one["role"]], "value": one["content"]} for one in talk]}
     for talk in _TALKS
 ]
-CALLING = [
-    {"messages": [talk[0], {**talk[1], "tool_calls": [_call("add", **{str(at): 1})]}]}
-    for at, talk in enumerate(_TALKS)
-]
 TEXTS = [
     {
         name: f"Q: {one['prompt'][0]['content']} A: {one[name][0]['content']}"
@@ -188,10 +184,9 @@ BESIDE = [
     {"prompt": "x", "score": 1, **{name: [*one["prompt"], *one[name]] for name in ("chosen", "rejected")}}
     for one in ROWS
 ]
-MERGED = [{"prompt": "The sea is sal", "chosen": "ty and deep.", "rejected": f" {at}."} for at in range(5)]
+MERGED = [{"prompt": "The sea is ", "chosen": "salty and deep.", "rejected": f"{at}."} for at in range(5)]
 SCRIPTS = {
     "sft from and value": ("sft", SHARE, {}),
-    "sft calls": ("sft", CALLING, {}),
     "sft packing": ("sft", SHARE, {"packing": True, "batch": 2, "max_length": 80}),
     "sft qlora": ("sft", SHARE, {"qlora": True, "layers": 1}),
     "dpo texts": ("dpo", TEXTS, {}),
