@@ -1,8 +1,9 @@
 """Ask TRL, Axolotl and Unsloth themselves for their labels, and keep the answers in answers.json.
 
-They cannot be installed beside this suite, and the tests do not need them. To make the file again: TRL
-1.16.0, the wheel of Axolotl 0.19.0 and that of unsloth_zoo 2026.10.9, each unpacked without its requirements
-into a folder on PYTHONPATH, with addict and colorama; then `python -m tests.finetuning.make_answers`.
+Axolotl and Unsloth cannot be installed beside this suite, and the tests do not need them. To make the file
+again: TRL of `tests/requirements.txt`, the wheel of Axolotl 0.19.0 and that of unsloth_zoo 2026.10.9, each
+unpacked without its requirements into a folder on PYTHONPATH, with addict and colorama; then
+`python -m tests.finetuning.make_answers`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
 """Ask TRL's own trainers (SFT, DPO, ORPO, KTO) to train, and keep their losses in training.json.
 
-TRL cannot be installed beside this suite's pins, and the tests do not need it. To make the file again: TRL
-1.16.0, unpacked without its requirements into a folder on PYTHONPATH; then
-`python -m tests.finetuning.make_training`.
+To make the file again: `python -m tests.finetuning.make_training`, with TRL of `tests/requirements.txt`.
 """
 
 from __future__ import annotations

@@ -200,3 +200,73 @@ def test_a_stored_example_is_what_its_request_gives(embedded, name):
     again = mask(MaskRequest.parse(**stored["request"]))
     same = {key for key in stored if key not in ("run_id", "provenance")}
     assert {key: stored[key] for key in same} == {key: again[key] for key in same}
+
+
+def _call(name: str, **arguments) -> dict:
+    return {"type": "function", "function": {"name": name, "arguments": arguments}}
+
+
+CALLS = (
+    "{% for m in messages %}<|im_start|>{{ m.role }}\n"
+    "{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}{{ m.content or '' }}"
+    "{% for c in m.tool_calls or [] %}<|im_start|>{{ c.function | tojson }}<|im_start|>{% endfor %}"
+    "<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+def test_calls_of_tools_are_answers_and_nulls_in_them_are_told(embedded):
+    ask = {"role": "user", "content": "1 + 1?"}
+    rows = [
+        {
+            "messages": [
+                ask,
+                {"role": "assistant", "content": None, "tool_calls": [_call("add", a=1, b=None)]},
+            ]
+        },
+        {"messages": [ask, {"role": "assistant", "content": "I count.", "tool_calls": [_call("add", a=1)]}]},
+        {"messages": [ask, {"role": "assistant", "content": "2", "reasoning_content": "easy"}]},
+    ]
+    data = look(rows, template=CALLS, trainer="axolotl")
+    assert "message_lost" not in codes(data)
+    (null,) = (one for one in data["findings"] if one["code"] == "nulls")
+    assert null["rows"] == [1] and "remove_none_values" in null["fixes"][0]["text"]
+    for row, words in zip(data["rows"], ('"name": "add"', 'I count.<|im_start|>{"name"', "2"), strict=True):
+        said = {part: "" for part in row["parts"]}
+        for token, part in zip(row["tokens"], row["parts"], strict=True):
+            said[part] += token
+        assert words in said["answer"] and said["stop"] == "<|im_end|>"
+    assert said["thinking"] == "<think>easy</think>"
+    lost = look(rows, template="chatml", trainer="axolotl")
+    assert next(one for one in lost["findings"] if one["code"] == "message_lost")["rows"] == [1, 2]
+
+
+def test_parts_are_read_where_the_template_reads_them_and_told_where_it_prints_them(embedded):
+    parts = [{"type": "image"}, {"type": "text", "text": "What is it?"}]
+    talk = [
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": [{"type": "text", "text": "A cat."}]},
+    ]
+    printed = look([{"messages": talk}], template="chatml")
+    assert printed["verdict"] == "The template prints content parts as a Python list in the row."
+    assert "message_lost" not in codes(printed) and "joined" in text_of(printed)
+    reads = PRESETS["chatml"].template.replace(
+        "{{ message.content }}",
+        "{% for p in message.content %}{{ p.text if p.type == 'text' else '<image>' }}{% endfor %}",
+    )
+    read = look([{"messages": talk}], template=reads)
+    assert not {"message_lost", "parts_listed"} & set(codes(read))
+    assert next(one for one in read["findings"] if one["code"] == "pictures")["says"].startswith(
+        "What is no text (image)"
+    )
+    row = read["rows"][0]
+    assert "".join(t for t, p in zip(row["tokens"], row["parts"], strict=True) if p == "answer") == "A cat."
+
+
+def test_rows_with_and_without_words_for_the_template_stop_trl(embedded):
+    talk = TALKS["spaces"]
+    rows = [{"messages": talk, "chat_template_kwargs": {"a": 1}}, {"messages": talk}]
+    assert "TypeError" in look(rows)["verdict"]
+    assert "columns" not in codes(look(rows[:1])) and "columns" not in codes(look(rows, trainer="axolotl"))
+    with pytest.raises(VisitorError, match="Row 1 has “messages” in “chat_template_kwargs”"):
+        look([{"messages": talk, "chat_template_kwargs": {"messages": []}}])

@@ -12,6 +12,7 @@ from shared.suite import load_app
 from tests.finetuning.talks import TALKS
 
 load_app("finetuning")
+from finetuning import row_programs
 from finetuning.engine import mask
 from finetuning.request import MaskRequest
 from finetuning.rows import form, read
@@ -249,3 +250,34 @@ def test_a_pair_of_conversations_is_told_where_it_belongs():
 def test_half_a_character_is_named_and_not_tokenized():
     with pytest.raises(VisitorError, match=r"Row 2 holds half a character, \\udfff"):
         mask(MaskRequest.parse(rows='{"text": "a"}\n{"text": "b\\udfff"}'))
+
+
+@pytest.mark.parametrize("encoding", ["cp1251", "utf-16", "utf-16-le"])
+def test_a_file_in_another_encoding_is_read_and_the_page_says_so(tmp_path, monkeypatch, encoding):
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    said = [
+        {"role": "user", "content": "Почему море солёное?"},
+        {"role": "assistant", "content": "Реки несут соль."},
+    ]
+    path = tmp_path / "rows.jsonl"
+    lines = "\n".join(json.dumps({"messages": said}, ensure_ascii=False) for _ in range(4))
+    path.write_bytes(lines.encode(encoding))
+    rows, source, _ = read(MaskRequest(), str(path))
+    assert [dict(one) for one in rows[3].messages] == said
+    assert source == f"rows.jsonl, read as {encoding.upper()}"
+    seen: dict = {"json": json}
+    monkeypatch.chdir(tmp_path)
+    exec(row_programs.rows_of_file(source, 9), seen)
+    assert seen["rows"][3]["messages"] == said
+
+
+def test_geminis_form_is_told_how_to_write_it():
+    row = {
+        "contents": [
+            {"role": "user", "parts": [{"text": "Hi"}]},
+            {"role": "model", "parts": [{"text": "Hello"}]},
+        ]
+    }
+    with pytest.raises(VisitorError, match="Row 1 is in Gemini's form") as caught:
+        form(row, 1)
+    assert "the role model as assistant" in caught.value.remedy

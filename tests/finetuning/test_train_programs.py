@@ -16,7 +16,7 @@ from tests import zoo
 from tests.finetuning.training import LABELLED, ROWS
 
 load_app("finetuning")
-from finetuning import sets, train_programs
+from finetuning import row_programs, sets, train_programs
 from finetuning import train as training
 from finetuning.train_request import TrainRequest
 
@@ -80,12 +80,12 @@ def test_rows_of_a_file_are_not_taken_for_the_stored_set(tmp_path, monkeypatch):
     (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, PLAIN)), encoding="utf-8")
     trained = {"left_out": [], "source": "mine.jsonl"}
     seen: dict = {"json": json}
-    exec(train_programs.rows_listing(TrainRequest(), trained), seen)
+    exec(row_programs.rows_listing(TrainRequest(), trained), seen)
     assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
     (tmp_path / "mine.jsonl").unlink()
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "mine.jsonl").write_text(json.dumps(PLAIN), encoding="utf-8")
-    exec(train_programs.rows_listing(TrainRequest(), trained), seen)
+    exec(row_programs.rows_listing(TrainRequest(), trained), seen)
     assert seen["rows"] == [*PLAIN[:4], *PLAIN[5:]]
 
 

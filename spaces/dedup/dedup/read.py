@@ -20,7 +20,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from dedup import ipc, parquet
 from dedup.csv_form import PLAIN, Form, ending_as, fitted, form_of, names_of
-from dedup.encodings import as_utf8, convert, encoding_of
 from dedup.fields import as_record, field_of, place_of
 from dedup.ipc import Kind
 from dedup.json_list import Around, first_sign, objects, reason, too_long
@@ -30,6 +29,7 @@ from dedup.rows import Rows
 from dedup.sheet import Sheet, read_sheet, write_sheet
 from dedup.shingles import clean
 from shared import limits
+from shared.encodings import as_utf8, convert, encoding_of
 from shared.errors import VisitorError
 from shared.files import written_whole
 

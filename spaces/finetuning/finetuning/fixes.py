@@ -179,6 +179,66 @@ datasets:
 """,
 )
 
+
+def without(column: str) -> Fix:
+    """A column dropped."""
+    return fix(TRL, f"dataset = dataset.remove_columns({column!r})")
+
+
+def renamed(column: str, name: str) -> Fix:
+    """A column renamed."""
+    return fix(TRL, f"dataset = dataset.rename_column({column!r}, {name!r})")
+
+
+PARSED = fix(
+    TRL,
+    """
+import json
+
+dataset = dataset.map(lambda row: {"messages": json.loads(row["messages"])})
+""",
+)
+
+CONVERSATIONS = fix(
+    TRL, 'dataset = dataset.rename_column("messages", "conversations")  # from and value are renamed there'
+)
+
+KWARGS = fix(
+    TRL,
+    """
+def whole(row):
+    return {"chat_template_kwargs": row["chat_template_kwargs"] or {}}
+
+dataset = dataset.map(whole)
+""",
+)
+
+NULLS = fix(
+    TRL,
+    """
+# rows from a list or from JSON: as they are, without the keys of other rows
+dataset = Dataset.from_list(rows, on_mixed_types="use_json")
+# a dataset that was saved with the nulls:
+from trl.trainer.utils import remove_none_values
+
+dataset = dataset.with_transform(remove_none_values)
+""",
+)
+
+JOINED = fix(
+    TRL,
+    """
+# the template takes texts: join the parts of each message
+def joined(row):
+    def text(content):
+        return content if isinstance(content, str) else "".join(part["text"] for part in content)
+
+    return {"messages": [{**one, "content": text(one["content"])} for one in row["messages"]]}
+
+dataset = dataset.map(joined)
+""",
+)
+
 BOS = [
     fix(
         TRL,

@@ -10,8 +10,9 @@ from finetuning import questions
 from finetuning.grpo_request import GrpoRequest
 from finetuning.questions import stored_source
 from finetuning.rewards import Part
+from finetuning.row_programs import MOST_CHARACTERS, rows_of_dataset, rows_of_file
 from finetuning.rows import objects
-from finetuning.train_programs import MOST_CHARACTERS, named, rows_of_dataset, rows_of_file, use_adapter
+from finetuning.train_programs import named, use_adapter
 from shared import rules
 from shared.errors import VisitorError
 from shared.refusals import WORD

@@ -12,8 +12,9 @@ from typing import Any
 from finetuning import plan
 from finetuning.pairs import stored_source
 from finetuning.plan import PlanRequest, Shape
-from finetuning.rows import objects
-from finetuning.train_programs import TAKEN, named, opening, rows_listing
+from finetuning.row_programs import TAKEN, rows_listing
+from finetuning.rows import READ_AS, objects
+from finetuning.train_programs import named, opening
 from finetuning.train_request import TrainRequest
 from shared import experts, jobs
 
@@ -56,32 +57,10 @@ def _config(request: TrainRequest) -> str:
 
 
 _FORMS = {
-    "sft": '''def formed(row):
-    """Prompt and completion, of which the completion is trained on."""
-    if "messages" in row:
-        talk = row["messages"]
-        while talk[-1]["role"] != "assistant":
-            talk = talk[:-1]
-        return {"prompt": talk[:-1], "completion": talk[-1:]}
-    if "text" in row:
-        return {"text": row["text"]}
-    return {"prompt": row["prompt"], "completion": row["completion" if "completion" in row else "chosen"]}
-
-
-rows = [formed(row) for row in rows]
-''',
-    "pairs": '''def formed(row):
-    """A pair with its prompt, which may stand in both answers."""
-    if "prompt" in row:
-        return {key: row[key] for key in ("prompt", "chosen", "rejected")}
-    chosen, rejected, same = row["chosen"], row["rejected"], 0
-    while same < min(len(chosen), len(rejected)) - 1 and chosen[same] == rejected[same]:
-        same += 1
-    return {"prompt": chosen[:same], "chosen": chosen[same:], "rejected": rejected[same:]}
-
-
-rows = [formed(row) for row in rows]
-''',
+    "sft": """if "chosen" in rows[0]:
+    rows = [{"prompt": row["prompt"], "completion": row["chosen"]} for row in rows]
+""",
+    "pairs": "",
     "kto": """if "chosen" in rows[0]:  # a chosen answer, then the rejected one of the row half the set away
     half = (len(rows) + 1) // 2
     rows = [
@@ -89,7 +68,6 @@ rows = [formed(row) for row in rows]
         for row, other in zip(rows, rows[half:] + rows[:half])
         for one, name in ((row, "chosen"), (other, "rejected"))
     ]
-rows = [{key: row[key] for key in ("prompt", "completion", "label")} for row in rows]
 """,
 }
 
@@ -131,8 +109,9 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         '    output_dir="run", report_to="none", save_strategy="no", logging_steps=1,\n'
         "    bf16=False, gradient_checkpointing=False, use_cpu=not torch.cuda.is_available(),\n"
         ")\n"
+        'data = Dataset.from_list(rows, on_mixed_types="use_json")  # else a table adds nulls\n'
         f"trainer = {name}Trainer(\n"
-        "    model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer\n"
+        "    model, args=config, train_dataset=data, processing_class=tokenizer\n"
         ")\n"
         "trainer.train()\n"
         'model.save_pretrained("adapter")\n'
@@ -177,8 +156,9 @@ def unsloth(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, Any]:
             f"config = {name}Config(\n{_config(request)}"
             '    output_dir="run", report_to="none", save_strategy="no", logging_steps=1,\n'
             ")\n"
+            'data = Dataset.from_list(rows, on_mixed_types="use_json")\n'
             f"trainer = {name}Trainer(\n"
-            "    model, args=config, train_dataset=Dataset.from_list(rows), processing_class=tokenizer\n"
+            "    model, args=config, train_dataset=data, processing_class=tokenizer\n"
             ")\n"
             "trainer.train()",
         ),
@@ -213,6 +193,8 @@ def axolotl_rows(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
     written = {
         "sft": '''def told(row):
     """A conversation of which the last answer alone is trained on."""
+    if isinstance(row.get("prompt", ""), str):
+        raise SystemExit("Axolotl's type chat_template wants lists of messages, and these rows are texts.")
     talk = [{**one, "train": False} for one in row["prompt"]]
     return {"messages": talk + [{**one, "train": True} for one in row["completion"]]}
 ''',
@@ -364,7 +346,7 @@ def data_files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, byte
 def missing(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
     """The file of rows that a visitor has and the page has not; None where there is none."""
     stored = data["trained"]["source"] == stored_source(request.data)
-    return None if request.own or stored else str(data["trained"]["source"])
+    return None if request.own or stored else str(data["trained"]["source"]).partition(READ_AS)[0]
 
 
 def files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:

@@ -123,7 +123,7 @@ def marked_twin(case: Case) -> str:
 
     def alike(one: Seen, template: str) -> bool:
         try:
-            written = case.reader.write(one.row.messages, one.row.tools, template=template)
+            written = case.reader.write(one.row.messages, one.row.given, template=template)
         except Refused:
             return False
         return one.read is not None and written.text == one.read.text
@@ -131,7 +131,7 @@ def marked_twin(case: Case) -> str:
     for template in MARKED.values() if talks else ():
         if not alike(talks[0], template):
             continue
-        case.reader.write_ahead(((one.row.messages, one.row.tools, False) for one in talks), template)
+        case.reader.write_ahead(((one.row.messages, one.row.given, False) for one in talks), template)
         if all(alike(one, template) for one in talks):
             return template
     return ""
@@ -287,7 +287,7 @@ def stop_untrained(case: Case) -> Finding | None:
     for one in case.taken:
         view = one.view(case.trainer)
         how, places = _last_stop(one)
-        if view["dropped"] or not view["trained"] or how == "no answer":
+        if view["dropped"] or not view["trained"] or how == "no answer" or one.row.bare:
             continue
         if how == "none":
             none += 1

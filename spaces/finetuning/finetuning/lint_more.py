@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from finetuning import fixes, lint
+from finetuning import fixes, lint, lint_columns
 from finetuning.data import Finding, Fix
 from finetuning.lint import Case, Seen, counted, finding
 from finetuning.masks import labels_of
@@ -326,10 +326,13 @@ def no_last_answer(case: Case) -> Finding | None:
 CHECKS: tuple[lint.Check, ...] = (
     lint.refused_by_template,
     lint.mixed_forms,
+    lint_columns.columns_wrong,
     lint.foreign_roles,
     lint.not_taken,
     lint.nothing_trained,
     lint.split_marks,
+    lint_columns.parts_listed,
+    lint_columns.nulls,
     system_lost,
     message_lost,
     lint.stop_untrained,
@@ -345,6 +348,7 @@ CHECKS: tuple[lint.Check, ...] = (
     empty_answers,
     hidden_system,
     pad_is_stop,
+    lint_columns.pictures,
 )
 
 

@@ -74,26 +74,26 @@ def read(reader: Reader, row: Row) -> Read:
     """
     if row.form in ("text", "text_completion"):
         text, eos = row.text + row.ending, reader.tokenizer.eos_token or ""
-        if eos and not text.endswith(eos):
+        if eos and not row.bare and not text.endswith(eos):
             text += eos
         encoding = reader.encode(text, special=True)
         spans: tuple[tuple[int, int], ...] = ()
         before = reader.ids(row.text, special=True) if row.form == "text_completion" else []
     else:
-        written = reader.write(row.messages, row.tools)
+        written = reader.write(row.messages, row.given)
         text, spans = written.text, written.spans
         encoding = reader.encode(text)
         before = []
         if row.completion:
-            head = reader.write(row.messages[: -row.completion], row.tools, prompt=True)
+            head = reader.write(row.messages[: -row.completion], row.given, prompt=True)
             before = reader.ids(head.text)
     ids = [int(token) for token in encoding["input_ids"]]
     offsets = [(int(start), int(end)) for start, end in encoding["offset_mapping"]]
     return Read(row, text, ids, offsets, spans, encoding, common_prefix(before, ids))
 
 
-def common_prefix(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two lists begin with together."""
+def common_prefix(first: Sequence[Any], second: Sequence[Any]) -> int:
+    """How many tokens, letters or messages two sequences begin with together."""
     for place, (one, other) in enumerate(zip(first, second, strict=False)):
         if one != other:
             return place
@@ -149,7 +149,7 @@ def axolotl(read: Read, reader: Reader, eot_tokens: Sequence[str]) -> Labels:
         for placeholder in PLACEHOLDERS:
             other = {"role": "assistant", "content": placeholder}
             messages = [*read.row.messages[:place], other, *read.row.messages[place + 1 :]]
-            spans.append(span_of_change(read.text, reader.write(messages, read.row.tools).text))
+            spans.append(span_of_change(read.text, reader.write(messages, read.row.given).text))
         first, last = min(start for start, _ in spans), max(end for _, end in spans)
         start = end = -1
         if last > first:

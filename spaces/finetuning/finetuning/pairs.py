@@ -227,6 +227,9 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
     if request.paired or (request.objective == "kto" and both):
         rejected, _, _, other = _text(_completed(item, "rejected"), number, request, reader)
         rests = rest, other
+        if request.objective == "dpo":  # its trainer parts both where the first of them parts from the prompt
+            start = min(chosen.start, rejected.start)
+            chosen, rejected = replace(chosen, start=start), replace(rejected, start=start)
         if chosen.ids == rejected.ids and not chosen.cut and not rejected.cut:
             raise VisitorError(
                 f"The chosen and the rejected answer of row {number} are the same.", "Leave the row out."
@@ -254,22 +257,25 @@ def _label(item: Any, number: int) -> bool:
 
 
 def _with_prompt(item: dict[str, Any], number: int) -> dict[str, Any]:
-    """A pair with its prompt, which may stand in both answers, as TRL's `extract_prompt` finds it.
+    """A pair with its prompt, which may stand in both answers, as TRL's `maybe_extract_prompt` finds it: also
+    beside a prompt that is a text where the answers are conversations.
 
     Raises:
-        VisitorError: the answers share no message.
+        VisitorError: the answers do not begin alike.
     """
     chosen, rejected = item["chosen"], item["rejected"]
-    if item.get("prompt") is not None or not isinstance(chosen, list) or not isinstance(rejected, list):
+    talks = isinstance(chosen, list) and isinstance(rejected, list)
+    texts = isinstance(chosen, str) and isinstance(rejected, str)
+    prompt = item.get("prompt")
+    if not (talks or texts) or (prompt is not None and isinstance(prompt, list) is talks):
         return {}
-    same = 0
-    while same < min(len(chosen), len(rejected)) and chosen[same] == rejected[same]:
-        same += 1
-    same = min(same, len(chosen) - 1, len(rejected) - 1)
+    same = masks.common_prefix(chosen, rejected)
+    if same == min(len(chosen), len(rejected)) or (same and chosen[same - 1] == " "):
+        same -= 1
     if same <= 0:
-        raise VisitorError(
-            f"The two conversations of row {number} do not begin with the same message.", PAIRS_WANTED
-        )
+        said = "conversations" if talks else "texts"
+        begin = "with the same message" if talks else "with the same words"
+        raise VisitorError(f"The two {said} of row {number} do not begin {begin}.", PAIRS_WANTED)
     return {"prompt": chosen[:same], "chosen": chosen[same:], "rejected": rejected[same:]}
 
 
@@ -285,7 +291,7 @@ def _text(
     item: Any, number: int, request: TrainRequest, reader: Reader
 ) -> tuple[Text, Row, tuple[int, ...], tuple[int, ...]]:
     """A row's tokens, the row, the prompt that a model would answer, and the tokens that were cut off."""
-    row = form(item, number)
+    row = replace(form(item, number), columns={})  # a column beside prompt and completion is not handed on
     if row.form == "messages":  # the last answer is the completion
         talk = list(row.messages)
         while talk and talk[-1]["role"] != "assistant":
@@ -295,11 +301,11 @@ def _text(
                 f"Row {number} has no answer of an assistant after a question.",
                 "Give conversations that end with an answer.",
             )
-        row = Row(number, "completion", tuple(talk), 1, tools=row.tools)
+        row = Row(number, "completion", tuple(talk), 1, given=row.given)
     try:
         tokens = masks.read(reader, row)
         if row.form == "completion":
-            asked = reader.write(row.messages[: -row.completion], row.tools, prompt=True)
+            asked = reader.write(row.messages[: -row.completion], row.given, prompt=True)
             prompt = tuple(reader.ids(asked.text))
         elif row.form == "text_completion":
             prompt = tuple(reader.ids(row.text, special=True))

@@ -155,7 +155,7 @@ def _question(row: Any, number: int, loaded: Loaded, reader: Reader) -> Question
         ids = prompt_ids(loaded, words, "chat", remedy="Choose an instruct model, or give rows of text.")
     else:
         try:
-            text = reader.write(talk, form(row, number).tools, prompt=True).text
+            text = reader.write(talk, form(row, number).given, prompt=True).text
         except Refused as error:
             raise VisitorError(
                 f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from finetuning.request import MAX_ROWS, MAX_TEXT, MaskRequest
-from shared import files, hub, limits, shelf, web
+from shared import encodings, files, hub, limits, shelf, web
 from shared.errors import VisitorError
 
 Message = dict[str, Any]
@@ -41,6 +41,8 @@ SPEAKERS = {
     "system": "system",
 }
 """Who speaks in a conversation that is pasted as text, `User: …`, by what stands before the colon."""
+READ_AS = ", read as "
+"""In the name of a source, between a file's name and its encoding where that is not UTF-8."""
 _SPEAKS = re.compile(rf"^({'|'.join(SPEAKERS)})[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
 MAX_MESSAGES = 200
 """Messages of one row."""
@@ -59,9 +61,10 @@ class Row:
         completion: how many of the last messages are the completion; 0 where the form is another.
         text: of a text, its prompt where it has a completion.
         ending: the completion of a text.
-        tools: what the template gets as `tools`.
+        given: what the template gets beside the messages: tools, and what `chat_template_kwargs` names.
         system: the column `system`, which Axolotl reads and TRL does not.
         foreign: roles that had to be renamed, see `ROLES`.
+        columns: of the object, each with what is in it, see `_kind`.
     """
 
     number: int
@@ -70,9 +73,15 @@ class Row:
     completion: int = 0
     text: str = ""
     ending: str = ""
-    tools: Any = None
+    given: dict[str, Any] | None = None
     system: str = ""
     foreign: tuple[str, ...] = ()
+    columns: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def bare(self) -> bool:
+        """Whether TRL gives EOS to a column “text” beside the completion, which then ends in nothing."""
+        return self.form == "text_completion" and "text" in self.columns
 
 
 class Source(Protocol):
@@ -114,11 +123,12 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
         raise VisitorError("A file is given beside other rows.", "Clear one of them.")
     if upload:
         path, source = _upload(upload)
-        text, cut = _text_of(path, source)
+        text, cut, read_as = _text_of(path, source)
+        source += f"{READ_AS}{read_as}" if read_as else ""
         found = list(_parsed(text))
     elif shelf.is_made(request.dataset) and shelf.rows_of(request.dataset).suffix in JSON:
         path, source = shelf.rows_of(request.dataset), request.dataset
-        text, cut = _text_of(path, path.name)
+        text, cut, _ = _text_of(path, path.name)
         found = list(_parsed(text))
     elif request.dataset:
         table, more = hub.dataset_rows(
@@ -169,24 +179,26 @@ def _upload(upload: Any) -> tuple[Path, str]:
     return path, name
 
 
-def _text_of(path: Path, name: str) -> tuple[str, bool]:
+def _text_of(path: Path, name: str) -> tuple[str, bool, str]:
     """The beginning of a file, of at most `MAX_TEXT` characters, cut after a whole line; whether there is
-    more.
+    more; and its encoding, "" for UTF-8.
     """
     with path.open("rb") as file:
         data = file.read(4 * MAX_TEXT + 1)
+    encoding = encodings.encoding_of(path)
     try:
-        text = data.decode("utf-8-sig", "strict" if len(data) <= 4 * MAX_TEXT else "ignore")
+        text = data.decode(encoding, "strict" if len(data) <= 4 * MAX_TEXT else "ignore").lstrip("\ufeff")
     except UnicodeDecodeError:
         raise VisitorError(f"{name[:60]} is not UTF-8 text.", "Save it as JSON Lines in UTF-8.") from None
+    named = "" if encoding.startswith("utf-8") else encoding.upper()
     if len(text) <= MAX_TEXT:
-        return text, len(data) > 4 * MAX_TEXT
+        return text, len(data) > 4 * MAX_TEXT, named
     whole = text[:MAX_TEXT].rpartition("\n")[0]
     if not whole or text.lstrip()[:1] == "[":
         raise VisitorError(
             f"{name[:60]} has more than {MAX_TEXT:,} characters.", "Save its first rows as JSON Lines."
         )
-    return whole, True
+    return whole, True, named
 
 
 def _parsed(text: str) -> Iterator[Any]:
@@ -254,23 +266,34 @@ def form(item: Any, number: int) -> Row:
             tools = json.loads(tools) if tools.strip() else None
         except (ValueError, RecursionError):
             raise wrong("has “tools” that are no JSON") from None
-    tools = _bare(tools)
+    given = _given(tools, item.get("chat_template_kwargs"), wrong)
+    columns = {str(name)[:60]: _kind(value) for name, value in item.items()}
+    prompt, completion = item.get("prompt"), item.get("completion", item.get("chosen"))
     for name in ("messages", "conversations", "conversation"):
+        if prompt is not None and item.get("completion") is not None:
+            break  # which is what TRL reads then
         if item.get(name) is not None:
             talk = _talk(item[name], f"“{name}”", wrong)
             foreign = tuple(dict.fromkeys(one["role"] for one in talk if one["role"] in ROLES))
             renamed = tuple({**one, "role": ROLES.get(one["role"], one["role"])} for one in talk)
-            return Row(number, "messages", renamed, tools=tools, system=system or "", foreign=foreign)
-    prompt, completion = item.get("prompt"), item.get("completion", item.get("chosen"))
+            return Row(
+                number,
+                "messages",
+                renamed,
+                given=given,
+                system=system or "",
+                foreign=foreign,
+                columns=columns,
+            )
     if isinstance(prompt, str) and isinstance(completion, str):
-        return Row(number, "text_completion", text=prompt, ending=completion)
+        return Row(number, "text_completion", text=prompt, ending=completion, columns=columns)
     if isinstance(prompt, list) and isinstance(completion, list):
         first, last = _talk(prompt, "“prompt”", wrong), _talk(completion, "“completion”", wrong)
-        return Row(number, "completion", first + last, len(last), tools=tools)
+        return Row(number, "completion", first + last, len(last), given=given, columns=columns)
     if prompt is not None and completion is not None:
         raise wrong("has a prompt and a completion of different kinds")
     if isinstance(item.get("text"), str):
-        return Row(number, "text", text=item["text"])
+        return Row(number, "text", text=item["text"], columns=columns)
     raise _unknown(item, number)
 
 
@@ -281,6 +304,12 @@ def _unknown(item: dict[str, Any], number: int) -> VisitorError:
         return VisitorError(
             f"Row {number} is a pair of conversations ({named[:80]}).",
             "Rename chosen to “messages” to see what SFT trains on; Train and watch takes pairs as they are.",
+        )
+    contents = item.get("contents")
+    if isinstance(contents, list) and any(isinstance(one, dict) and "parts" in one for one in contents):
+        return VisitorError(
+            f"Row {number} is in Gemini's form ({named[:80]}), which none of these trainers reads.",
+            "Write contents as “messages”: the role model as assistant, the texts of parts as content.",
         )
     for asks, says in NAMED:
         if isinstance(item.get(asks), str) and isinstance(item.get(says), str):
@@ -313,10 +342,11 @@ def _talk(value: Any, name: str, wrong: Any) -> tuple[Message, ...]:
 def _message(value: Any, place: int, wrong: Any) -> Message:
     if not isinstance(value, dict) or not _is_message(value):
         raise wrong(f"has a message {place} without role and content")
-    value = _bare(value)
+    # a table puts null where a message has no such key, and transformers drops it there, but no deeper
+    value = {name: item for name, item in value.items() if item is not None}
     if "role" not in value:
         value = {"role": value["from"], "content": value["value"]}
-    role = value["role"]
+    role = value.get("role")
     if not isinstance(role, str):
         raise wrong(f"has a message {place} whose role is no text")
     content = value.get("content")
@@ -324,16 +354,31 @@ def _message(value: Any, place: int, wrong: Any) -> Message:
         raise wrong(f"has a message {place} whose content is no text")
     if isinstance(content, str) and len(content) > limits.MAX_CELL_CHARACTERS:
         raise wrong(f"has a message {place} of {len(content):,} characters")
-    return {**value, "role": role, "content": "" if content is None else content}
+    return {**value, "role": role}
 
 
-def _bare(value: Any) -> Any:
-    """A value without the nulls that a table puts where a row has no such key."""
-    if isinstance(value, dict):
-        return {name: _bare(item) for name, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_bare(item) for item in value]
-    return value
+def _given(tools: Any, words: Any, wrong: Any) -> dict[str, Any] | None:
+    """What a template gets beside the messages, as TRL hands it on."""
+    if words is None:
+        return {"tools": tools} if tools is not None else None
+    if not isinstance(words, dict) or not all(isinstance(name, str) for name in words):
+        raise wrong("has “chat_template_kwargs” that are no object")
+    if taken := sorted(_OWN & set(words)):
+        raise wrong(f"has “{taken[0]}” in “chat_template_kwargs”, which the trainer gives itself")
+    return {"tools": tools, **words}
+
+
+_OWN = {"messages", "conversation", "chat_template", "add_generation_prompt", "tokenize", "return_dict"}
+
+
+def _kind(value: Any) -> str:
+    """What is in a column: "text", "messages", "from" (messages with from and value), "none" or "other"."""
+    if isinstance(value, str) or value is None:
+        return "none" if value is None else "text"
+    first = value[0] if isinstance(value, list) and value else None
+    if isinstance(first, dict) and "role" in first:
+        return "messages"
+    return "from" if isinstance(first, dict) and "from" in first and "value" in first else "other"
 
 
 def _depth(value: Any) -> int:

@@ -17,6 +17,8 @@ PLACEHOLDERS = ("[[placeholder]]", "zzplaceholderzz")
 """Two that share no letter at their ends: what a template puts beside a message may equal one of them, not
 both.
 """
+THOUGHTS = ("reasoning_content", "reasoning", "thinking")
+"""Keys of a message under which data sets keep a thought; templates read one or the other, or none."""
 _MARKED: Message = {"role": "system", "content": "⁂mark⁂"}
 """A system message that stands where a template's own one would."""
 
@@ -34,6 +36,9 @@ class Turn:
         over: where what the template writes for it ends.
         lost: whether its content is not in the text.
         prompted: whether the generation prompt stands before it, word for word; True for other roles.
+        calls: whether it calls tools, which stand behind its content.
+        listed: whether its parts stand in the text as Python would print the list.
+        thought: whether a thought of its own, which is no part of its content, stands in the text.
     """
 
     role: str
@@ -44,6 +49,9 @@ class Turn:
     over: int
     lost: bool
     prompted: bool
+    calls: bool = False
+    listed: bool = False
+    thought: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,26 +93,44 @@ def _common(first: str, second: str, most: int) -> int:
 
 def renders(row: Row) -> Iterator[Ask]:
     """What `layout` and the trainers' rules have a template write of a conversation."""
-    messages, tools = row.messages, row.tools
-    yield messages, tools, False
+    messages, given = row.messages, row.given
+    yield messages, given, False
     if row.completion:
-        yield messages[: -row.completion], tools, True
+        yield messages[: -row.completion], given, True
     if messages and messages[0]["role"] != "system":
-        yield [_MARKED, *messages], tools, False
+        yield [_MARKED, *messages], given, False
     for place, message in enumerate(messages):
         if place:
-            yield messages[:place], tools, False
+            yield messages[:place], given, False
         answers = message["role"] == "assistant"
         if place and answers:
-            yield messages[:place], tools, True
-        if answers or (isinstance(message["content"], str) and not message.get("tool_calls")):
+            yield messages[:place], given, True
+        if answers or (isinstance(message.get("content"), str) and not message.get("tool_calls")):
             for placeholder in PLACEHOLDERS:
                 changed = {"role": message["role"], "content": placeholder}
-                yield [*messages[:place], changed, *messages[place + 1 :]], tools, False
+                yield [*messages[:place], changed, *messages[place + 1 :]], given, False
+        if isinstance(message.get("content"), list):
+            for placeholder in PLACEHOLDERS:
+                yield [*messages[:place], _parts(message, placeholder), *messages[place + 1 :]], given, False
+
+
+def _called(calls: Any, whole: str) -> bool:
+    """Whether the text names every tool that a message calls."""
+    some = (
+        [one.get("function", one) for one in calls if isinstance(one, dict)]
+        if isinstance(calls, list)
+        else []
+    )
+    return all(str(one.get("name", "")) in whole for one in some if isinstance(one, dict))
+
+
+def _parts(message: Message, text: str) -> Message:
+    """A message of parts with one text in their place."""
+    return {"role": message["role"], "content": [{"type": "text", "text": text}]}
 
 
 def content_span(
-    reader: Reader, messages: Sequence[Message], place: int, whole: str, tools: Any
+    reader: Reader, messages: Sequence[Message], place: int, whole: str, given: Any
 ) -> tuple[int, int] | None:
     """Where a message's content stands in the text; None where the template writes nothing of it.
 
@@ -113,8 +139,10 @@ def content_span(
     """
     spans = []
     for placeholder in PLACEHOLDERS:
-        changed = {"role": messages[place]["role"], "content": placeholder}
-        other = reader.write([*messages[:place], changed, *messages[place + 1 :]], tools).text
+        changed: Message = {"role": messages[place]["role"], "content": placeholder}
+        if isinstance(messages[place].get("content"), list):
+            changed = _parts(messages[place], placeholder)
+        other = reader.write([*messages[:place], changed, *messages[place + 1 :]], given).text
         if other == whole:
             return None
         spans.append(span_of_change(whole, other))
@@ -128,27 +156,35 @@ def layout(reader: Reader, row: Row) -> Layout:
     Raises:
         Refused: the template raised an error for the whole conversation.
     """
-    messages, tools = row.messages, row.tools
-    written = reader.write(messages, tools)
+    messages, given = row.messages, row.given
+    written = reader.write(messages, given)
     whole = written.text
-    ends, kept = _ends(reader, messages, whole, tools)
+    ends, kept = _ends(reader, messages, whole, given)
     turns: list[Turn] = []
     head = 0
     for place, message in enumerate(messages):
-        span = _span(reader, messages, place, whole, tools)
-        empty = not message["content"] and not message.get("tool_calls")
-        lost = span is None or (span[0] == span[1] and not empty and not message.get("tool_calls"))
+        span = _span(reader, messages, place, whole, given)
+        calls = bool(message.get("tool_calls"))
+        empty = not message.get("content")
+        lost = (span is None or span[0] == span[1]) and not empty
+        lost = lost or (calls and not _called(message["tool_calls"], whole)) or (span is None and not calls)
         start, end = span or (-1, -1)
         over = max(ends[place], end, head)
         answer, prompted = start, True
         if message["role"] == "assistant":
-            begun = _begun(reader, messages[:place], whole, tools)
+            begun = _begun(reader, messages[:place], whole, given)
             prompted = begun is not None
             if begun is not None and head <= begun <= (over if start < 0 else max(start, begun)):
                 answer = begun
             elif start < 0:
                 answer = head
-        turns.append(Turn(message["role"], start, end, head, answer, over, lost, prompted))
+        listed = span is not None and isinstance(message.get("content"), list)
+        listed = listed and whole[start:end] == str(message["content"])
+        thoughts = [message.get(name) for name in THOUGHTS]
+        thought = any(isinstance(one, str) and one.strip() and one.strip() in whole for one in thoughts)
+        turns.append(
+            Turn(message["role"], start, end, head, answer, over, lost, prompted, calls, listed, thought)
+        )
         head = over
     prompt = ""
     try:
@@ -157,16 +193,24 @@ def layout(reader: Reader, row: Row) -> Layout:
         prompt = more[len(first) :] if more.startswith(first) else more[_common(first, more, len(first)) :]
     except Refused:
         pass
-    return Layout(written, tuple(turns), _hidden(reader, messages, whole, tools), kept, prompt)
+    return Layout(written, tuple(turns), _hidden(reader, messages, whole, given), kept, prompt)
 
 
 def _span(
-    reader: Reader, messages: Sequence[Message], place: int, whole: str, tools: Any
+    reader: Reader, messages: Sequence[Message], place: int, whole: str, given: Any
 ) -> tuple[int, int] | None:
-    content = messages[place]["content"]
+    content = messages[place].get("content")
+    if isinstance(content, list) and content:
+        at = whole.find(printed := str(content))
+        if at >= 0:
+            return at, at + len(printed)
+        try:
+            return content_span(reader, messages, place, whole, given)
+        except Refused:
+            return None
     if isinstance(content, str) and not messages[place].get("tool_calls"):
         try:
-            found = content_span(reader, messages, place, whole, tools)
+            found = content_span(reader, messages, place, whole, given)
         except Refused:
             found = None
         if found is not None or not content.strip():
@@ -179,7 +223,7 @@ def _span(
     return None
 
 
-def _ends(reader: Reader, messages: Sequence[Message], whole: str, tools: Any) -> tuple[list[int], bool]:
+def _ends(reader: Reader, messages: Sequence[Message], whole: str, given: Any) -> tuple[list[int], bool]:
     """Where what is written for each message ends: the whole begins as the conversation up to it does."""
     ends, kept = [], True
     for count in range(1, len(messages) + 1):
@@ -187,7 +231,7 @@ def _ends(reader: Reader, messages: Sequence[Message], whole: str, tools: Any) -
             ends.append(len(whole))
             continue
         try:
-            part = reader.write(messages[:count], tools).text
+            part = reader.write(messages[:count], given).text
         except Refused:  # such a beginning is no conversation for it
             ends.append(-1)
             continue
@@ -198,23 +242,23 @@ def _ends(reader: Reader, messages: Sequence[Message], whole: str, tools: Any) -
     return ends, kept
 
 
-def _begun(reader: Reader, before: Sequence[Message], whole: str, tools: Any) -> int | None:
+def _begun(reader: Reader, before: Sequence[Message], whole: str, given: Any) -> int | None:
     """Where the text goes on after the prompt for an answer; None where it does not begin with it."""
     if not before:
         return None
     try:
-        part = reader.write(before, tools, prompt=True).text
+        part = reader.write(before, given, prompt=True).text
     except Refused:
         return None
     return len(part) if whole.startswith(part) else None
 
 
-def _hidden(reader: Reader, messages: Sequence[Message], whole: str, tools: Any) -> tuple[int, int] | None:
+def _hidden(reader: Reader, messages: Sequence[Message], whole: str, given: Any) -> tuple[int, int] | None:
     """Where the template wrote a system message that nobody gave: there one that is given would stand."""
     if messages[0]["role"] == "system":
         return None
     try:
-        marked = reader.write([_MARKED, *messages], tools).text
+        marked = reader.write([_MARKED, *messages], given).text
     except Refused:
         return None
     before, found, after = marked.partition(_MARKED["content"])
@@ -288,14 +332,17 @@ def _put_answer(
         put("inserted", answer, turn.start, place)
     tail = list(tokens(end, turn.over)) if turn.over > end else []
     put("after", end, turn.over, place)
-    stop = next((token for token in tail if ids[token] in specials), None)
+    stops = [token for token in tail if ids[token] in specials]
+    stop = (stops[-1] if turn.calls else stops[0]) if stops else None
     if stop is not None:
         parts[stop] = "stop"
+        if turn.calls:  # they belong to the answer, with marks such as <tool_call>
+            parts[tail[0] : stop] = ["answer"] * (stop - tail[0])
     elif whole[end : turn.over].strip():
         for token in tail:
             parts[token] = "stop"
     put("answer", turn.start, end, place)
-    opening = whole.find("<think>", turn.start, end)
+    opening = whole.find("<think>", answer if turn.thought else turn.start, end)
     closing = whole.find("</think>", max(opening, turn.start), end)
     if opening >= 0 and closing >= 0:
         put("thinking", opening, closing + len("</think>"), place)

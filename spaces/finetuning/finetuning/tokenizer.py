@@ -56,18 +56,20 @@ class Refused(Exception):
     """The template raised an error: its sentence."""
 
 
-Ask = tuple[Sequence[Message], Any, bool]
-"""A conversation, its tools, and whether the beginning of the next answer follows."""
+Given = dict[str, Any] | None
+"""What a template gets beside the messages, by name: tools, and a row's `chat_template_kwargs`."""
+Ask = tuple[Sequence[Message], Given, bool]
+"""A conversation, what else the template gets, and whether the beginning of the next answer follows."""
 Render = tuple[str, bool, str]
 _encoded = json.JSONEncoder(default=str).encode
 
 
-def _key(messages: Sequence[Message], tools: Any, prompt: bool, template: str) -> Render:
-    return _encoded([messages, tools] if tools else messages), prompt, template
+def _key(messages: Sequence[Message], given: Given, prompt: bool, template: str) -> Render:
+    return _encoded([messages, given] if given else messages), prompt, template
 
 
-def _own(messages: Sequence[Message], tools: Any, prompt: bool) -> dict[str, Any]:
-    return {"messages": list(messages), "tools": tools, "add_generation_prompt": prompt}
+def _own(messages: Sequence[Message], given: Given, prompt: bool) -> dict[str, Any]:
+    return {"tools": None, **(given or {}), "messages": list(messages), "add_generation_prompt": prompt}
 
 
 @dataclass
@@ -114,7 +116,7 @@ class Reader:
     def write(
         self,
         messages: Sequence[Message],
-        tools: Any = None,
+        given: Given = None,
         *,
         prompt: bool = False,
         template: str | None = None,
@@ -123,7 +125,7 @@ class Reader:
 
         Args:
             messages: the conversation.
-            tools: as the row has them.
+            given: what else it gets, as the row has it.
             prompt: whether the beginning of the next answer follows.
             template: another one.
 
@@ -136,7 +138,7 @@ class Reader:
             raise VisitorError(
                 f"{self.model} has no chat template.", "Choose a template, or give rows of text."
             )
-        key = _key(messages, tools, prompt, template)
+        key = _key(messages, given, prompt, template)
         known = self.renders.get(key)
         if isinstance(known, str):
             raise Refused(known)
@@ -145,7 +147,7 @@ class Reader:
         try:
             with self._timed():
                 text, spans = chat_templates.fill_marked(
-                    template, {**self._shared(), **_own(messages, tools, prompt)}
+                    template, {**self._shared(), **_own(messages, given, prompt)}
                 )
         except chat_templates.Failed as error:
             self.renders[key] = str(error)
@@ -164,7 +166,8 @@ class Reader:
         more than what it does for a short row. What is too much together is left to `write`.
 
         Args:
-            asked: conversations with their tools, and whether the next answer's beginning follows.
+            asked: conversations, what else the template gets, and whether the next answer's beginning
+                follows.
             template: another one.
 
         Raises:

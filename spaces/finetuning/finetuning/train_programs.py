@@ -5,21 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from pprint import pformat
 from typing import Any
 
-from finetuning import sets
-from finetuning.pairs import stored_source
-from finetuning.rows import Source, objects
+from finetuning.row_programs import TAKEN, rows_listing
 from finetuning.train_request import TrainRequest
 from shared import experts
 from shared.embedded_model import EMBEDDED_MODEL
-from shared.errors import VisitorError
 
-MOST_CHARACTERS = 30_000
-"""Rows that stand in the program itself."""
-TAKEN = ("data", "/data")
-"""Where a program finds what is not in it: beside itself, or where a job of the Hub has the same folder."""
 NF4 = (
     "import torch\nfrom transformers import BitsAndBytesConfig  # pip install bitsandbytes\n\n"
     'nf4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
@@ -71,53 +63,6 @@ def opening(*, qlora: bool) -> str:
         "    if isinstance(module, torch.nn.Linear) and module is not model.get_output_embeddings():\n"
         '        nf4 = functional.quantize_4bit(module.weight.data, blocksize=64, quant_type="nf4")\n'
         "        module.weight.data = functional.dequantize_4bit(*nf4)\n"
-    )
-
-
-def rows_listing(request: TrainRequest, trained: Mapping[str, Any]) -> str:
-    """The rows to train on, as the program reads them."""
-    split = "held = rows[4::5] or rows[-1:]\nrows = [row for row in rows if row not in held] or rows\n"
-    if request.objective == "kto":
-        split = _SPLIT
-    if out := list(trained["left_out"]):
-        left = f"rows = [row for at, row in enumerate(rows, 1) if at not in {out}]\n"
-        split = left + split
-    else:
-        left = ""
-    if not request.own and trained["source"] == stored_source(request.data):
-        stored = sets.stored(request.data)[0][: request.limit]
-        return f"rows = {pformat(stored, width=106, sort_dicts=False)}\n{left}"
-    if not request.own:
-        return rows_of_file(trained["source"], request.limit) + split
-    if request.dataset:
-        return rows_of_dataset(request) + split
-    try:
-        given, _, _ = objects(request)
-    except VisitorError:
-        given = []
-    if given and len(text := pformat(given, width=106, sort_dicts=False)) <= MOST_CHARACTERS:
-        return f"rows = {text}\n{split}"
-    return rows_of_file("rows.jsonl", request.limit) + split
-
-
-def rows_of_dataset(request: Source) -> str:
-    """Lines of a program that read a dataset of the Hub."""
-    config = f", {request.config!r}" if request.config else ""
-    return (
-        "from datasets import load_dataset\n\n"
-        f"rows = list(load_dataset({request.dataset!r}{config}, split={request.split!r})"
-        f".select(range({request.limit})))\n"
-    )
-
-
-def rows_of_file(name: str, limit: int) -> str:
-    """Lines of a program that read a file of JSON or JSON Lines."""
-    places = [name, *(f"{folder}/{name}" for folder in TAKEN)]
-    return (
-        f"import os\n\nplaces = {places!r}\n"
-        'text = open(next(filter(os.path.exists, places)), encoding="utf-8").read().strip()\n'
-        'rows = json.loads(text) if text[0] == "[" else [json.loads(line) for line in text.split("\\n")]\n'
-        f"rows = rows[: {limit}]\n"
     )
 
 
@@ -184,19 +129,15 @@ _READ = '''def ids_of(text, special=False):
 
 def read(row, answer):
     """Token ids of a prompt with its answer, and where the answer begins."""
-    if answer in row and isinstance(row[answer], str):  # texts
-        before, text = ids_of(row["prompt"], True), row["prompt"] + row[answer]
-        ids = ids_of(text if text.endswith(tokenizer.eos_token or "") else text + tokenizer.eos_token, True)
-    elif "text" in row:
-        before, text = [], row["text"]
+    if isinstance(row.get(answer), str) or "text" in row:
+        before = ids_of(row["prompt"], True) if answer in row else []
+        text = row["prompt"] + row[answer] if answer in row else row["text"]
         ids = ids_of(text if text.endswith(tokenizer.eos_token or "") else text + tokenizer.eos_token, True)
     else:
-        talk = row["prompt"] + row[answer] if "prompt" in row else row.get(answer) or row["messages"]
-        while talk[-1]["role"] != "assistant":
-            talk = talk[:-1]
-        prompt = row["prompt"] if "prompt" in row else talk[:-1]
-        write = lambda said, more: tokenizer.apply_chat_template(  # noqa: E731
-            said, tokenize=False, add_generation_prompt=more
+        prompt, talk = row["prompt"], row["prompt"] + row[answer]
+        more = {"tools": row.get("tools"), **row.get("chat_template_kwargs", {})}
+        write = lambda said, asks: tokenizer.apply_chat_template(  # noqa: E731
+            said, tokenize=False, add_generation_prompt=asks, **more
         )
         before, ids = ids_of(write(prompt, True)), ids_of(write(talk, False))
     same = next((at for at, (a, b) in enumerate(zip(before, ids)) if a != b), min(len(before), len(ids)))
@@ -225,7 +166,13 @@ def loss_of(batch):
 """
 
 
-_DPO = """texts = [(read(row, "chosen"), read(row, "rejected")) for row in rows]
+_DPO = """def both(row):
+    \"""Two answers, which begin where the first of them parts from the prompt.\"""
+    (chosen, one), (rejected, other) = read(row, "chosen"), read(row, "rejected")
+    return (chosen, min(one, other)), (rejected, min(one, other))
+
+
+texts = [both(row) for row in rows]
 
 
 def sums(some):
@@ -264,15 +211,6 @@ def loss_of(batch):
     return -torch.cat(whole).mean() - BETA * torch.nn.functional.logsigmoid(ratio).mean()
 
 
-"""
-_SPLIT = """if "chosen" in rows[0]:
-    held = rows[4::5] or rows[-1:]
-    rows = [row for row in rows if row not in held] or rows
-else:
-    sides = [[row for row in rows if bool(row["label"]) == label] for label in (True, False)]
-    held = [row for side in sides for row in side[4::5] or side[-1:]]
-    kept = [row for row in rows if row not in held]
-    rows = kept if len({bool(row["label"]) for row in kept}) == 2 else rows
 """
 _KTO = """if "chosen" in rows[0]:  # a chosen answer, then the rejected one of the row half the set away
     half = (len(rows) + 1) // 2
