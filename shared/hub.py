@@ -720,13 +720,14 @@ def bring(
         if kind == "model":
             model, _, size = _inspected(repository, max_parameters, None, limits.MAX_SESSION_BYTES, token)
             names = [one.rfilename for one in _needed(model)]
-            sha, card = model.sha, model.card_data
+            sha, head = model.sha, model.card_data and model.card_data.to_dict()
         else:
             rows = HfApi(token=token).dataset_info(
                 repository, files_metadata=True, timeout=limits.HUB_TIMEOUT
             )
             name, size = _rows_in(rows.siblings or [], repository, file)
-            names, sha, card = [name], rows.sha, rows.card_data
+            names, sha = [name], rows.sha
+            head = rows.card_data and rows.card_data.to_dict()
         check_disk(f"{repository} has", size)
         snapshot_download(
             repository,
@@ -739,7 +740,7 @@ def bring(
     except (HfHubHTTPError, OSError) as error:
         raise _not_read(repository, error) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    stated = card.to_dict().get("license") if card else ""
+    stated = head.get("license") if head else ""
     return names, stated if isinstance(stated, str) else ""
 
 

@@ -45,6 +45,11 @@ CANCELLED = VisitorError(
     "The run was cancelled.", "Its signatures are kept for a day: press Deduplicate to go on."
 )
 
+MEASURES = [
+    ("jaccard: words, each pair proven", "jaccard"),
+    ("cosine: vectors, a hint", "cosine"),
+    ("meaning: vectors, then read by a model", "meaning"),
+]
 PLANS = {
     "cosine": f"Plan: at most {limits.MAX_SEMANTIC_ROWS:,} different rows, by the cosine of static vectors · "
     f"up to {semantic.EXACT_ROWS:,} every pair is compared, past that those that share a cell",
@@ -340,19 +345,18 @@ def spare_of(event: gr.EventData) -> tuple[list[str], Any]:
 
 def _advanced(first: Request) -> dict[str, Component]:
     """The settings that most visitors leave alone."""
-    line: dict[str, Any] = {"max_lines": 1, "min_width": 150}
+    narrow: dict[str, Any] = {"min_width": 150}
+    line = {**narrow, "max_lines": 1}
     with gr.Row():
         config = gr.Textbox("", label="config of the Hub dataset", placeholder="default", **line)
         split = gr.Textbox(first.split, label="split", **line)
         keep = gr.Dropdown(
-            [*KEEP, "max:column"], value=first.keep, label="keep", allow_custom_value=True, min_width=150
+            [*KEEP, "max:column"], value=first.keep, label="keep", allow_custom_value=True, **narrow
         )
-        method = gr.Dropdown(list(METHODS), value=first.method, label="method", min_width=150)
+        method = gr.Dropdown(list(METHODS), value=first.method, label="method", **narrow)
     with gr.Row():
-        part = gr.Dropdown(list(PARTS), value=first.part, label="part of conversations", min_width=150)
-        unit = gr.Dropdown(
-            list(UNITS), value=first.unit, label="unit (auto: words, or symbols)", min_width=150
-        )
+        part = gr.Dropdown(list(PARTS), value=first.part, label="part of conversations", **narrow)
+        unit = gr.Dropdown(list(UNITS), value=first.unit, label="unit (auto: words, or symbols)", **narrow)
         ngram = gr.Textbox(str(first.ngram), label="ngram", **line)
         recall = gr.Textbox(f"{first.recall:g}", label="wanted recall", **line)
     with gr.Row():
@@ -360,15 +364,7 @@ def _advanced(first: Request) -> dict[str, Component]:
         goal = gr.Textbox("", label="goal: end with this many rows", placeholder="none", **line)
         seed = gr.Textbox(str(first.seed), label="seed", **line)
         measure = gr.Dropdown(
-            [
-                ("jaccard: words, each pair proven", "jaccard"),
-                ("cosine: vectors, a hint", "cosine"),
-                ("meaning: vectors, then read by a model", "meaning"),
-            ],
-            value=first.measure,
-            label="measure",
-            min_width=240,
-            elem_id="measure",
+            MEASURES, value=first.measure, label="measure", min_width=240, elem_id="measure"
         )
         embedding = gr.Textbox(
             "", label="embedding model for cosine, meaning", placeholder="default; or a model2vec id", **line
