@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 import platform
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from abliteration import answers, autoencoder, bake, chance, data, directions, s
 from abliteration.architecture import inspect
 from abliteration.edit import Edit
 from abliteration.request import Request
-from abliteration.study import SIDES, Study, check, edit_of, leaving, spread, study
+from abliteration.streams import SIDES, Reading
+from abliteration.study import Study, check, edit_of, leaving, spread, study
 from shared import experts, hub, models
 from shared.data import Progress
 from shared.errors import VisitorError
@@ -107,8 +108,17 @@ def sae_source(request: Request, folder: Path | None) -> Path | str:
     return folder
 
 
-def opened(kind: data.Kind, request: Request, loaded: Loaded | None) -> Generator[data.Waiting, None, Study]:
-    """Make or recall the study of a run; yields its progress, returns the study."""
+def opened(
+    kind: data.Kind,
+    request: Request,
+    loaded: Loaded | None,
+    first: Callable[[Reading], Figure] | None = None,
+) -> Generator[data.Waiting | Figure, None, Study]:
+    """Make or recall the study of a run; yields its progress, returns the study.
+
+    Args:
+        first: draws what is known before the model is asked, where something is.
+    """
     steps = study(request, loaded, exact=kind in EXACT)
     while True:
         try:
@@ -116,7 +126,10 @@ def opened(kind: data.Kind, request: Request, loaded: Loaded | None) -> Generato
         except StopIteration as end:
             known: Study = end.value
             return known
-        yield waiting(kind, *progress)
+        if not isinstance(progress, Reading):
+            yield waiting(kind, *progress)
+        elif first is not None:
+            yield first(progress)
 
 
 def stated(request: Request) -> data.Request:
@@ -124,9 +137,8 @@ def stated(request: Request) -> data.Request:
     return cast(data.Request, request.to_json())
 
 
-def head(known: Study, request: Request) -> data.Head:
+def head(known: Study | Reading, request: Request) -> data.Head:
     """What stands above every room's views."""
-    positive, negative = known.base.scores()
     loaded, anatomy = known.loaded, known.anatomy
     return {
         "run_id": str(time.time_ns()),
@@ -150,21 +162,32 @@ def head(known: Study, request: Request) -> data.Head:
         },
         "split": known.split.to_json(),
         "positions": list(known.directions.positions),
-        "refusal": {
-            "tokens": [loaded.tokenizer.decode([token]) for token in known.base.tokens],
-            "ids": known.base.tokens,
-            "from": known.tokens_from,
-            "opening": str(loaded.tokenizer.decode(list(known.opening))) if known.opening else "",
-            "refused": answers.share(known.refused),
-            "shown": answers.share(known.shown),
-            "rule": known.base.scale.rule.kind,
-            "words": _words(known),
-            "nothing": known.nothing,
-            "positive": round(positive, 4),
-            "negative": round(negative, 4),
-        },
+        "refusal": refusal_of(known) if isinstance(known, Study) else copy.copy(UNASKED),
         "provenance": provenance(known, request),
         "progress": None,
+    }
+
+
+UNASKED: data.Refusal = {"tokens": [], "ids": [], "from": "", "positive": 0, "negative": 0, "nothing": ""}
+"""Before the model is asked."""
+
+
+def refusal_of(known: Study) -> data.Refusal:
+    """How the model shows the behaviour, untouched."""
+    positive, negative = known.base.scores()
+    loaded = known.loaded
+    return {
+        "tokens": [loaded.tokenizer.decode([token]) for token in known.base.tokens],
+        "ids": known.base.tokens,
+        "from": known.tokens_from,
+        "opening": str(loaded.tokenizer.decode(list(known.opening))) if known.opening else "",
+        "refused": answers.share(known.refused),
+        "shown": answers.share(known.shown),
+        "rule": known.base.scale.rule.kind,
+        "words": _words(known),
+        "nothing": known.nothing,
+        "positive": round(positive, 4),
+        "negative": round(negative, 4),
     }
 
 
@@ -174,7 +197,7 @@ def _words(known: Study) -> str:
     return "" if rule.kind == "refuses" else rule.words
 
 
-def provenance(known: Study, request: Request) -> data.Provenance:
+def provenance(known: Study | Reading, request: Request) -> data.Provenance:
     """What pins the numbers."""
     import torch
     import transformers
