@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from abliteration import answers, bake, causal, encode, fitting, folding, kernel, select, sets
+from abliteration import answers, bake, causal, encode, fitting, folding, given, kernel, select, sets
 from abliteration.ablate import harmless_means, live
 from abliteration.architecture import Anatomy, inspect
 from abliteration.data import Dataset, Side
@@ -314,6 +314,8 @@ def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = N
     Raises:
         VisitorError: the sets do not differ there.
     """
+    if request.vector and other is None:
+        return _edit_given(request, known, layer)
     if request.method == "add":
         return select.steering(known.directions, layer, request.position, request.strength, other)
     if other is None:
@@ -323,6 +325,17 @@ def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = N
     return along(
         known, request.method, rows, kernel.resolve(request.kernel, known.layers).scaled(request.strength)
     )
+
+
+def _edit_given(request: Request, known: Study, layer: int) -> Edit:
+    """The edit with the direction of the visitor's file."""
+    file = given.opened(request.vector, known.layers, known.anatomy.width)
+    rows = file.units(known.layers, request.layer)
+    if request.method == "add":
+        step = request.strength * file.raw(layer)
+        return Edit("add", rows, kernel.full(known.layers, 0.0), layer=layer, step=step)
+    curve = kernel.resolve(request.kernel, known.layers).scaled(request.strength)
+    return along(known, request.method, rows, curve)
 
 
 def along(known: Study, method: str, rows: Tensor, curve: kernel.Kernel) -> Edit:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from abliteration import chance, data, directions, select
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find | data.Waiting]:
     """Separation of prompts that the directions were not made from, then every candidate as it is tried."""
     started = time.monotonic()
+    request = replace(request, vector="")  # a direction is found here, not taken
     pictures: list[data.Find] = []
 
     def first(read: Reading) -> data.Find:

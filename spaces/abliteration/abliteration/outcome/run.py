@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from abliteration import answers, autoencoder, bake, chance, data, directions, select, sets
+from abliteration import answers, autoencoder, bake, chance, data, directions, given, select, sets
 from abliteration.architecture import inspect
 from abliteration.edit import Edit
 from abliteration.request import Request
@@ -35,6 +35,8 @@ EXACT: tuple[data.Kind, ...] = ("certificate", "export")
 """What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
 MEASURED: tuple[data.Kind, ...] = ("ablate", "measure", "optimise", "export")
 """What an expert is compared with the model that its behaviour was never planted in for."""
+FROM_FILE = "vector file"
+"""Where an edit's direction is from, instead of a projection."""
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
 Figure = TypeVar("Figure", bound=data.Head | data.Bench)
@@ -302,7 +304,7 @@ class Editing:
         """The edit as the page and the card state it."""
         return {
             "method": self.edit.method,
-            "projection": self.request.projection,
+            "projection": FROM_FILE if self.request.vector else self.request.projection,
             "layer": self.layer,
             "position": self.request.position,
             "strength": self.request.strength,
@@ -317,6 +319,9 @@ def editing(
     """Make or recall the study and choose the layer; yields its progress, returns the edit."""
     known = yield from opened(kind, request, loaded)
     layer = request.layer
+    if request.vector:
+        file = given.opened(request.vector, known.layers, known.anatomy.width)
+        layer = file.layer(known.layers, layer)
     if layer is None:
         tried = []
         for candidate, count in candidates(known, request):
