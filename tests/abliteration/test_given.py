@@ -131,6 +131,8 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
     wide = controls.upload_vector(str(tmp_path / "a.safetensors"))
     with pytest.raises(VisitorError, match="have 7 numbers"):
         returned(editing("ablate", replace(asked, vector=wide), loaded))
+    (tmp_path / "bad").write_bytes(b"GGUF")
+    assert "cannot be read" in controls._taken_vector(str(tmp_path / "bad"))[1]
     monkeypatch.setattr(owner, "visitor", lambda: "b")
     with pytest.raises(VisitorError, match="shelf"):
         returned(editing("ablate", asked, loaded))

@@ -126,7 +126,8 @@ def build(request: Request) -> Controls:
                 min_width=240,
                 elem_id="upload-vector",
             )
-            button.upload(upload_vector, [button], [vector], **LIGHT)
+        said = gr.HTML("", elem_id="vector-said")
+        button.upload(_taken_vector, [button], [vector, said], **LIGHT)
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
             small("thinking", "thinking", ("", "on", "off"))
@@ -261,26 +262,31 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
     return own
 
 
+def _taken_vector(path: str) -> tuple[Any, str]:
+    """What the field of the vector file holds after an upload, and what stands below it."""
+    try:
+        return upload_vector(path), ""
+    except VisitorError as error:
+        return gr.skip(), page.alert(error)
+
+
 def upload_vector(path: str) -> str:
     """The name under which an uploaded vector file lies on the visitor's shelf.
 
     Raises:
-        gr.Error: it is no such file, or nobody can be told from others.
+        VisitorError: it is no such file, or nobody can be told from others.
     """
-    try:
-        given.read(Path(path))
-        folder, name = result_folder(), f"vector{given.ENDINGS[0]}"
-        with Path(path).open("rb") as handle:
-            if handle.read(4) == b"GGUF":
-                name = f"vector{given.ENDINGS[1]}"
-        shutil.copy(path, folder / name)
-        made = shelf.put(folder, "vector", "vector", says="uploaded", parents=[], relation="", file=name)
-        if made is None:
-            raise VisitorError(
-                "Your browser sends no cookie, so the file cannot be kept for you.", "Allow cookies here."
-            )
-    except VisitorError as error:
-        raise gr.Error(str(error), print_exception=False) from error
+    given.read(Path(path))
+    folder, name = result_folder(), f"vector{given.ENDINGS[0]}"
+    with Path(path).open("rb") as handle:
+        if handle.read(4) == b"GGUF":
+            name = f"vector{given.ENDINGS[1]}"
+    shutil.copy(path, folder / name)
+    made = shelf.put(folder, "vector", "vector", says="uploaded", parents=[], relation="", file=name)
+    if made is None:
+        raise VisitorError(
+            "Your browser sends no cookie, so the file cannot be kept for you.", "Allow cookies here."
+        )
     return made.name
 
 
