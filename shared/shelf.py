@@ -21,8 +21,8 @@ from shared import files, owner
 from shared.errors import VisitorError
 
 PREFIX = "made/"
-Kind = Literal["model", "adapter", "gguf", "rows"]
-"""A whole model, a LoRA adapter with its base, a GGUF file, or a dataset's rows."""
+Kind = Literal["model", "adapter", "gguf", "rows", "vector"]
+"""A whole model, a LoRA adapter with its base, a GGUF file, a dataset's rows, or directions in a stream."""
 MODELS: tuple[Kind, ...] = ("model", "adapter", "gguf")
 """What opens wherever a model is named."""
 Relation = Literal["finetune", "adapter", "merge", "quantized"]

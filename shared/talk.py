@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import chat_templates, limits, patterns
 from shared.errors import VisitorError
+from shared.starts import begun
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,7 +25,7 @@ FORMS = ("auto", "chat", "plain")
 as text to continue.
 """
 CONTINUE = "Choose an instruct model, or let this one continue the prompt as plain text."
-ROWS = 40
+ROWS = 48
 """Prompts that are answered in one batch."""
 
 
@@ -314,8 +315,12 @@ def greedy(
 
     rows = [tuple(row) for row in prompts]
     once = list(dict.fromkeys(rows))
-    ids, mask, positions = _padded(once, pad, device)
-    cache, scores = read(ids, mask, positions)
+    start = begun(model, once)  # of a chat template's words one copy is read
+    ids, mask, positions = _padded([row[start.tokens :] for row in once], pad, device)
+    if start.tokens:
+        mask = torch.cat((mask.new_ones(len(once), start.tokens), mask), 1)
+        positions = positions + start.tokens
+    cache, scores = read(ids, mask, positions, start.memory(len(once)))
     if len(once) < len(rows):  # equal prompts are read once where their memory can be given to each
         if _separable(cache):
             same = torch.tensor([once.index(row) for row in rows], device=device)

@@ -15,6 +15,7 @@ from abliteration.kernel import full
 from abliteration.xray import re_emergence, xray
 from shared.errors import VisitorError
 from shared.models import twin
+from shared.starts import begun
 from tests.abliteration.conftest import FAMILIES, build, direction, logits, prompts
 
 RUNS = prompts(5)
@@ -49,13 +50,15 @@ def test_batched_is_alone(tiny, name):
         assert torch.allclose(streams, found[:, :, -1], atol=1e-5, rtol=1e-4)
         for index, ids in enumerate(runs):
             assert torch.allclose(log_p[index].double(), logits(asked, ids)[-1].log_softmax(-1), atol=1e-4)
-    assert activations.begun(edited, runs).tokens == (0 if name in WITHOUT else len(LEAD))
-    assert not activations.begun(model, RUNS).tokens and not activations.begun(model, runs[:1]).tokens
-    assert activations.begun(model, [LEAD, LEAD], 3).tokens in (0, len(LEAD) - 3)
+    assert begun(edited, runs).tokens == (0 if name in WITHOUT else len(LEAD))
+    assert not begun(model, RUNS).tokens and not begun(model, runs[:1]).tokens
+    assert begun(model, [LEAD, LEAD], 3).tokens in (0, len(LEAD) - 3)
 
 
 def test_batches_hold_every_prompt_once_and_no_more_than_fits():
     rows = [[0] * length for length in (3, 9, 1, 30, 4, 4)]
+    # 4 × 9 − 12 tokens of padding are more than 20 allow, 4 × 4 − 12 are not
+    assert list(activations.batches(rows, 100, 20)) == [[2, 0, 4, 5], [1], [3]]
     found = list(activations.batches(rows, 12))
     assert sorted(index for chosen in found for index in chosen) == list(range(6))
     assert all(

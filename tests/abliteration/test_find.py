@@ -62,6 +62,22 @@ def test_a_candidate_is_tried_with_the_edit_that_will_be_made(edit):
         assert candidate["kl"] != pytest.approx(plain["kl"], rel=1e-3), "another edit is another candidate"
 
 
+def test_the_curves_are_there_before_the_model_is_asked():
+    """The same run, and the same curves as at its end; a position that there is not is refused before."""
+    loaded, asked = zoo.opened("llama3"), request("llama3", seed=77)
+    steps = find.find(asked, loaded)
+    early = next(step for step in steps if step["drawable"])
+    assert not early["refusal"]["from"] and early["progress"]["label"] == "Asking the base model"
+    assert not any("candidate" in layer for layer in early["layers"])
+    curves = [(layer["d_prime"], layer["auc"], layer["random"]) for layer in early["layers"]]
+    following = list(steps)
+    assert all(step["drawable"] and step["run_id"] == early["run_id"] for step in following)
+    assert following[-1]["refusal"]["from"] and not early["refusal"]["from"]
+    assert curves == [(layer["d_prime"], layer["auc"], layer["random"]) for layer in following[-1]["layers"]]
+    with pytest.raises(VisitorError, match="no position"):
+        list(find.find(request("llama3", seed=78, position=-20), loaded))
+
+
 @pytest.mark.parametrize("method", ["ablate", "add"])
 def test_ribbons_are_random_directions_in_the_same_edit(method, monkeypatch):
     """Every draw by hand; on all prompts the estimate is the plain mean."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
@@ -305,3 +306,26 @@ def test_the_old_model_goes_before_the_new_one_comes(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "quiet_progress", lambda: there.append(one() is None) or quiet_progress())
     models.load(second)
     assert there == [False, True] and told == [first] and not models._coming
+
+
+def test_a_twin_is_what_deepcopy_makes_with_every_number_shared():
+    def same(one, other, model):
+        assert type(one) is type(other) and set(vars(one)) == set(vars(other))
+        for name, value in vars(one).items():
+            assert type(value) is type(vars(other)[name]), name
+        for shared, own in zip(other.named_parameters(), model.named_parameters(), strict=True):
+            assert shared[1] is own[1], "a number of its own"
+        held = {name: value for name, value in vars(model).items() if isinstance(value, (dict, set))}
+        assert not [name for name, value in held.items() if vars(other)[name] is value]
+        parts = (module.named_children() for module in (one, other, model))
+        for (_, first), (_, second), (_, third) in zip(*parts, strict=True):
+            same(first, second, third)
+
+    for name in zoo.names():
+        model = zoo.opened(name).model
+        tensors = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        made = models.twin(model)
+        same(copy.deepcopy(model, tensors), made, model)
+        assert made.config is not model.config and made.base_model.config is made.config
+        named = dict(made.named_modules(remove_duplicate=False)).values()
+        assert not {id(module) for module in named} & {id(module) for module in model.modules()}

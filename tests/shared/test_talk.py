@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from shared import talk
+from shared import starts, talk
 from shared.errors import VisitorError
 from shared.models import twin
 from tests import zoo
@@ -197,6 +197,12 @@ def test_answers_in_a_batch_are_those_of_each_prompt_alone(name):
     again = [prompts[at] for at in (1, 0, 1)]  # equal prompts, of which one side ends before the other
     *_, answers = talk.greedy(model, loaded.tokenizer, again, tokens)
     assert answers == [expected[1], expected[0], expected[1]]
+    lead = (prompts[2] * 9)[
+        : starts.FEWEST
+    ]  # what all begin with is read once, where its memory can be given
+    led = [lead + ids[-6:] for ids in prompts]
+    *_, answers = talk.greedy(model, loaded.tokenizer, led, 6)
+    assert answers == [alone(twin(model), ids, 6, ends | extra) for ids in led]
 
 
 def test_every_step_shows_the_answers_so_far():
@@ -260,3 +266,13 @@ def test_a_model_that_feels_padding_answers_each_prompt_by_itself(kind, monkeypa
     monkeypatch.setattr(talk, "_feels_padding", lambda model: False)
     *_, answers = talk.answer_all(model, tokenizer, prompts, 8)
     assert answers != expected, "in one batch they would have other answers"
+
+
+def test_a_start_is_taken_for_as_much_as_all_prompts_share():
+    """A token too much would be another prompt; a memory that is not copied would be written behind twice."""
+    model, lead = zoo.opened("llama3").model, list(range(4, 16))
+    found = starts.begun(model, [(*lead, 20, 21), (*lead, 22)])
+    assert found.tokens == 12 and found.memory(3).layers[0].keys.shape[0] == 3
+    assert found.memory(2) is not found.cache and found.cache.layers[0].keys.shape[0] == 1
+    assert starts.begun(model, [lead, [*lead, 9]]).tokens == 11, "the last token is left to run"
+    assert not starts.begun(model, [lead[: starts.FEWEST], lead[: starts.FEWEST]]).tokens

@@ -7,7 +7,6 @@ with, which a chat template and its system prompt are, is run once, and its keys
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from abliteration.architecture import check_layer
 from shared.errors import VisitorError
 from shared.models import twin
+from shared.starts import begun
+from shared.steps import last as finished
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
 
     from abliteration.architecture import Anatomy
 
-FEWEST = 8
-"""Tokens that all prompts begin with, from which on they are run once for all."""
 BATCH_TOKENS = 2048
 """Tokens in one forward pass, padding included."""
+PASS = 48
+"""Tokens that a pass costs a processor beside its own: it reads every weight."""
 
 
 def states(
@@ -49,29 +50,12 @@ def states(
     Raises:
         VisitorError: an activation is not finite.
     """
-    import torch
-
-    streams = torch.empty(anatomy.layers + 1, len(prompts), last, anatomy.width)
-    done = 0
-    start = begun(model, prompts, last)
-    rest = [ids[start.tokens :] for ids in prompts]
-    for batch in batches(rest):
-        ids, ends = padded([rest[index] for index in batch], model.device)
-        rows = torch.arange(len(batch), device=ids.device)[:, None]
-        places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
-        with torch.inference_mode():
-            watched, inputs = watch(model, anatomy, _at(rows, places))
-            watched.base_model(ids, **start.settings(len(batch)))
-        streams[:, batch] = torch.stack(inputs).cpu()
-        done += len(batch)
-        yield done
-    check_finite(streams)
-    yield streams
-
-
-def _at(rows: Tensor, places: Tensor) -> Callable[[Tensor], Tensor]:
-    """Takes some tokens of a batch, float32."""
-    return lambda hidden: hidden[rows, places].float()
+    for step in passes(model, prompts, anatomy, last):
+        if isinstance(step, int):
+            yield step
+        elif step[1] is not None:
+            check_finite(step[1])
+            yield step[1]
 
 
 def all_states(
@@ -100,29 +84,67 @@ def first_tokens(
     Returns:
         float32 (prompts, vocabulary) and None or float32 (layers + 1, prompts, width), on the CPU.
     """
+    found = finished(passes(model, prompts, anatomy, heads=True))
+    assert not isinstance(found, int) and found[0] is not None
+    streams = found[1]
+    return found[0], None if streams is None else streams[:, :, 0]
+
+
+Read = tuple["Tensor | None", "Tensor | None"]
+"""Log-probabilities of the next token, (prompts, vocabulary), and the stream, (layers + 1, prompts, last,
+width): float32 on the CPU, each where it is asked for.
+"""
+
+
+def passes(
+    model: PreTrainedModel,
+    prompts: list[list[int]],
+    anatomy: Anatomy | None = None,
+    last: int = 1,
+    heads: bool = False,
+) -> Iterator[int | Read]:
+    """Read prompts; yields how many are done, at the end what was read.
+
+    Args:
+        model: a causal language model, or its twin with an edit in it.
+        prompts: token ids.
+        anatomy: of the model, for the stream.
+        last: tokens of each prompt, counted from its end, that the stream is kept at.
+        heads: whether the next token is asked for.
+    """
     import torch
 
     log_p: list[Tensor] = [torch.empty(0)] * len(prompts)
-    streams = torch.empty(anatomy.layers + 1, len(prompts), anatomy.width) if anatomy else None
-    start = begun(model, prompts)
+    streams = torch.empty(anatomy.layers + 1, len(prompts), last, anatomy.width) if anatomy else None
+    start = begun(model, prompts, last)
     rest = [ids[start.tokens :] for ids in prompts]
+    places = torch.empty(0)  # of each prompt's last tokens, in the batch that runs
+
+    def at_end(hidden: Tensor) -> Tensor:
+        return hidden[torch.arange(len(places), device=hidden.device)[:, None], places]
+
+    watched, inputs = watch(model, anatomy, at_end) if anatomy else (twin(model), [])
+    if heads:  # the head is large: only where a prompt ends
+        head: Any = watched.get_output_embeddings()
+        head.register_forward_pre_hook(lambda _, hidden: (at_end(hidden[0])[:, -1:],))
+    done = 0
     for batch in batches(rest):
         ids, ends = padded([rest[index] for index in batch], model.device)
-        rows = torch.arange(len(batch), device=ids.device)
-        # the head is large: only where some prompt ends
-        places, slots = torch.unique(ends - 1, return_inverse=True)
-        watched: PreTrainedModel = model
-        inputs: list[Tensor] = []
-        if anatomy:
-            watched, inputs = watch(model, anatomy, _at(rows, ends - 1))
+        places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
+        inputs.clear()
         with torch.inference_mode():
-            made = watched(ids, logits_to_keep=places, **start.settings(len(batch)))
-            logits = made.logits[rows, slots].float()
-            for index, row in zip(batch, logits.log_softmax(-1).cpu(), strict=True):
-                log_p[index] = row
+            settings = start.settings(len(batch))
+            if heads:
+                logits = watched(ids, **settings).logits[:, 0].float()
+                for index, row in zip(batch, logits.log_softmax(-1).cpu(), strict=True):
+                    log_p[index] = row
+            else:
+                watched.base_model(ids, **settings)
         if streams is not None:
-            streams[:, batch] = torch.stack(inputs).cpu()
-    return torch.stack(log_p), streams
+            streams[:, batch] = torch.stack(inputs).float().cpu()
+        done += len(batch)
+        yield done
+    yield torch.stack(log_p) if heads else None, streams
 
 
 @dataclass(frozen=True)
@@ -218,55 +240,19 @@ def watch(
     return watched, inputs_of
 
 
-@dataclass(frozen=True)
-class Start:
-    """What several prompts begin with, once run.
-
-    Args:
-        tokens: how many they are; 0 where nothing was run.
-        cache: their keys and values.
+def batches(prompts: list[list[int]], tokens: int = BATCH_TOKENS, waste: int = PASS) -> Iterator[list[int]]:
+    """Indices of prompts of similar length: at most `tokens` tokens a batch with its padding, which is less
+    than `waste` where another batch can be made instead.
     """
-
-    tokens: int = 0
-    cache: Any = None
-
-    def settings(self, count: int) -> dict[str, Any]:
-        """Of a forward pass over what follows in so many prompts."""
-        if not self.tokens:
-            return {"use_cache": False}
-        cache = copy.deepcopy(self.cache)  # a pass writes behind it
-        cache.batch_repeat_interleave(count)
-        return {"past_key_values": cache, "use_cache": True}
-
-
-def begun(model: PreTrainedModel, prompts: list[list[int]], last: int = 1) -> Start:
-    """Run what all prompts begin with, but for the last tokens of each; nothing where that is short, or where
-    a layer keeps something else than every key and value (a window, a convolution).
-    """
-    import torch
-    from transformers.cache_utils import DynamicCache, DynamicLayer
-
-    first, end = min(prompts), max(prompts)  # in the order of a dictionary these two differ soonest
-    most = min(map(len, prompts)) - last
-    tokens = next((place for place in range(max(0, most)) if first[place] != end[place]), max(0, most))
-    if tokens < FEWEST or len(prompts) < 2:
-        return Start()
-    with torch.inference_mode():
-        made = model.base_model(torch.tensor([first[:tokens]], device=model.device), use_cache=True)
-    cache: Any = getattr(made, "past_key_values", None)
-    if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
-        return Start()
-    return Start(tokens, cache)
-
-
-def batches(prompts: list[list[int]], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
-    """Indices of prompts of similar length, at most `tokens` tokens a batch with its padding."""
     batch: list[int] = []
+    held = 0
     for index in sorted(range(len(prompts)), key=lambda index: len(prompts[index])):
-        if batch and (len(batch) + 1) * len(prompts[index]) > tokens:
+        length = len(prompts[index])
+        if batch and ((len(batch) + 1) * length > tokens or len(batch) * length - held >= waste):
             yield batch
-            batch = []
+            batch, held = [], 0
         batch.append(index)
+        held += length
     if batch:
         yield batch
 

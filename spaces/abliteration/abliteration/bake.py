@@ -162,9 +162,12 @@ def _projected(
     """(I − α·vuᵀ)W for a weight stored as [width, n], or [n, width] with `rows`, in the weight's dtype; with
     each column's length restored where wanted.
     """
+    import torch
+
     u, v = sides
     exact = weight.to(u.dtype)
-    left = exact - alpha * (exact @ u)[:, None] * v if rows else exact - alpha * v[:, None] * (u @ exact)
+    pair = (exact @ u, v) if rows else (v, u @ exact)
+    left = torch.addr(exact, *pair, alpha=-alpha)
     if keep_lengths:
         axis = 1 if rows else 0
         left *= exact.norm(dim=axis, keepdim=True) / left.norm(dim=axis, keepdim=True).clamp(min=1e-30)
@@ -177,8 +180,8 @@ def _fitted(weight: Tensor, edit: Edit, write: Write) -> Tensor:
 
     exact = torch.float64 if weight.dtype == torch.float64 else torch.float32
     read, step = _sides_of_fit(edit, write, exact, weight.device)
-    change = read[:, None] * step if write.rows else step[:, None] * read
-    return (weight.to(exact) + change).to(weight.dtype)
+    pair = (read, step) if write.rows else (step, read)
+    return torch.addr(weight.to(exact), *pair).to(weight.dtype)
 
 
 def _sides_of_fit(edit: Edit, write: Write, dtype: Any, device: Any) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from abliteration import data
 from abliteration.ablate import live
 from abliteration.activations import first_tokens
 from abliteration.numbers import short
-from abliteration.select import Baseline, Candidate, steering
+from abliteration.select import Baseline, Candidate, both_of, steering
 from shared.estimates import quantile
 from shared.measure import kl_divergence
 
@@ -112,16 +112,22 @@ def _guess(width: int, seed: int, layer: int, number: int) -> Tensor:
 
 def _edit(edited: PreTrainedModel, base: Baseline, few: Sequence[list[list[int]]]) -> tuple[float, float]:
     """Bypass and KL with an edit."""
-    after = first_tokens(edited, few[1])[0]
+    positive, after = both_of(first_tokens(edited, [*few[0], *few[1]])[0], len(few[0]))
     spared = base.spared()[: len(after)]
     spared = spared if spared.any() else ~spared
     kl = float(kl_divergence(base.negative[: len(after)][spared], after[spared]).mean())
-    return _moved(edited, base, few[0], base.before[0]), kl
+    return _moved(edited, base, few[0], base.before[0], positive), kl
 
 
-def _moved(edited: PreTrainedModel, base: Baseline, prompts: list[list[int]], before: Tensor) -> float:
+def _moved(
+    edited: PreTrainedModel,
+    base: Baseline,
+    prompts: list[list[int]],
+    before: Tensor,
+    log_p: Tensor | None = None,
+) -> float:
     """The untouched model's mean score, and what a draw moves it by on a few of the prompts."""
-    after = base.scale.of(edited, prompts)
+    after = base.scale.of(edited, prompts, log_p)
     return float(before.mean() + (after - before[: len(after)]).mean())
 
 

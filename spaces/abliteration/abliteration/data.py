@@ -58,6 +58,8 @@ class Request(TypedDict):
     rule: str
     candidates: int
     projection: str
+    vector: NotRequired[str]
+    """An uploaded file, whose direction is removed."""
     method: str
     strength: float
     kernel: dict[str, Any]

@@ -14,7 +14,7 @@ from abliteration.edit import METHODS
 from abliteration.encode import FORMATS, Format
 from abliteration.optimise import PROJECTIONS
 from abliteration.select import RULES
-from shared import hub, limits, request
+from shared import hub, limits, request, shelf
 from shared.checks import SEED, between, one_of, system_prompt, text, whole
 from shared.errors import VisitorError
 from shared.request import setting
@@ -35,6 +35,7 @@ DIRECTION = (
     "layer",
     "position",
     "projection",
+    "vector",
     "shows",
     "value",
     "against",
@@ -56,6 +57,13 @@ def _autoencoder(name: str, value: Any) -> str:
             f"“{text[:60]}” is not the name of an autoencoder.",
             "Name one of sae-lens' registry as release/id, or leave it empty to train one.",
         )
+    return text
+
+
+def _vector(name: str, value: Any) -> str:
+    text = _name(name, value)
+    if not shelf.is_made(text):
+        raise VisitorError(f"“{text[:60]}” is no vector file.", "Upload one under Advanced.")
     return text
 
 
@@ -158,6 +166,9 @@ class Request(request.Request):
         "projected",
         one_of(*PROJECTIONS),
         "of the direction: plain, projected, biprojected, or causal, which is read at every layer",
+    )
+    vector: str = setting(
+        "", _vector, "made/…, an uploaded vector file whose direction is removed; empty for the found one"
     )
     method: str = setting("ablate", one_of(*METHODS), "ablate, fitted, norm_preserving, affine or add")
     strength: float = setting(

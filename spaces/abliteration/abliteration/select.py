@@ -126,12 +126,29 @@ def baseline(
     positive: list[list[int]],
     negative: list[list[int]],
     scale: Scale,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> Baseline:
-    """Run the base model on the select split's prompts."""
-    (one, first), (other, second) = (first_tokens(model, side, anatomy) for side in (positive, negative))
-    assert first is not None and second is not None
+    """Run the base model on the select split's prompts.
+
+    Args:
+        known: what `first_tokens` gives for both sides, where these prompts have been read.
+    """
+    both, streams = first_tokens(model, positive + negative, anatomy) if known is None else known
+    assert streams is not None
+    (one, other), (first, second) = both_of(both, len(positive)), both_of(streams, len(positive), 1)
     before = scale.of(model, positive, one), scale.of(model, negative, other)
     return Baseline(one, other, (first, second), scale, before)
+
+
+def both_of(rows: Tensor, positive: int, axis: int = 0) -> tuple[Tensor, Tensor]:
+    """What one pass over positive prompts and negative ones behind them gave, by side.
+
+    Args:
+        positive: how many those are.
+        axis: along which the prompts lie.
+    """
+    one, other = rows.split((positive, rows.shape[axis] - positive), axis)
+    return one, other
 
 
 def candidates(
@@ -156,10 +173,11 @@ def candidates(
             continue
         removed = edited(layer, position, None)
         added = live(model, anatomy, steering(directions, layer, position, 1.0))
-        bypassed, ablated = first_tokens(removed, positive, anatomy)
-        harmless, _ = first_tokens(removed, negative)
+        both, streams = first_tokens(removed, positive + negative, anatomy)
         induced, steered = first_tokens(added, negative, anatomy)
-        assert ablated is not None and steered is not None
+        assert streams is not None and steered is not None
+        bypassed, harmless = both_of(both, len(positive))
+        ablated = streams[:, : len(positive)]
         score = base.scale.of(removed, positive, bypassed)
         induce = float(base.scale.of(added, negative, induced).mean())
         cost = base.damage(harmless)

@@ -8,7 +8,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from abliteration import activations, answers, bake, causal, encode, fitting, folding, kernel, select, sets
+from abliteration import answers, bake, causal, encode, fitting, folding, given, kernel, select, sets
 from abliteration.ablate import harmless_means, live
 from abliteration.architecture import Anatomy, inspect
 from abliteration.data import Dataset, Side
@@ -16,6 +16,7 @@ from abliteration.directions import Directions, difference_of_means
 from abliteration.edit import Edit
 from abliteration.request import Request
 from abliteration.scale import BY_FIRST_TOKEN, NO_ANSWERS, OWN_ANSWERS, Scale, openings_of, pair_of, said
+from abliteration.streams import SIDES, Progress, Reading, streams_of
 from shared import limits, models, talk
 from shared.cache import Cache
 from shared.errors import VisitorError
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 OPENING = 16
 """Tokens of the base's answers that say which tokens open a refusal."""
 PARTS = ("fit", "select", "report")
-SIDES: tuple[Side, ...] = ("positive", "negative")
-Progress = tuple[str, int, int]
-"""What a run does, how far it is and of how much."""
 
 
 @dataclass(frozen=True)
@@ -157,8 +155,9 @@ models.when_forgotten(lambda gone: _kept.forget(lambda known: known.loaded.model
 
 def study(
     request: Request, loaded: Loaded | None = None, *, exact: bool = False
-) -> Generator[Progress, None, Study]:
-    """Make or recall the study of a request; yields its progress, returns the study.
+) -> Generator[Progress | Reading, None, Study]:
+    """Make or recall the study of a request; yields its progress and, where it is made, what is known before
+    the base model is asked; returns the study.
 
     Args:
         request: of the run.
@@ -193,14 +192,7 @@ def study(
         # a study must not keep a model in memory that everyone else has forgotten
         _kept.forget(lambda old: old.loaded.model is not loaded.model and not models.is_kept(old.loaded))
         _kept.put(key, known)
-    count = len(known.directions.positions)
-    if -request.position > count:
-        raise VisitorError(
-            f"There is no position {request.position}.",
-            f"The template has {count} tokens after the prompt: use −{count} to −1."
-            if count > 1
-            else "Use −1, the prompt's last token.",
-        )
+    _check_position(request, len(known.directions.positions))
     return known
 
 
@@ -217,10 +209,21 @@ def check(request: Request, anatomy: Anatomy) -> None:
         curve.scaled(request.strength)
 
 
+def _check_position(request: Request, count: int) -> None:
+    """Raise a VisitorError where the template has fewer tokens behind a prompt."""
+    if -request.position > count:
+        raise VisitorError(
+            f"There is no position {request.position}.",
+            f"The template has {count} tokens after the prompt: use −{count} to −1."
+            if count > 1
+            else "Use −1, the prompt's last token.",
+        )
+
+
 def made(
     request: Request, loaded: Loaded, anatomy: Anatomy, pair: sets.Contrast
-) -> Generator[Progress, None, Study]:
-    """Make the study of a request, which is not kept.
+) -> Generator[Progress | Reading, None, Study]:
+    """Make the study of a request, which is not kept; yields as `study`.
 
     Args:
         request: of the run.
@@ -228,12 +231,15 @@ def made(
         anatomy: of it.
         pair: the two sets, which need not be the request's.
     """
+    import torch
+
     model = loaded.model
     if pair.remote:
         yield ("Reading the datasets", 0, 1)
     pair, sources = sets.resolved(pair)
     split = sets.split(pair, request.seed)
     positions = tuple(encode.post_instruction(loaded, request.how))
+    _check_position(request, len(positions))
     ids = {
         (part, side): encode.encode(
             loaded, split.side(part, side), request.how, max(OPENING, request.answer_tokens)
@@ -241,9 +247,10 @@ def made(
         for part in PARTS
         for side in SIDES
     }
-    streams = yield from _streams(loaded, anatomy, ids, len(positions))
+    streams, log_p = yield from streams_of(loaded, anatomy, ids, len(positions))
     directions = difference_of_means(streams["fit", "positive"], streams["fit", "negative"], positions)
     yield ("Asking the base model", 0, 1)
+    yield Reading(loaded, anatomy, split, directions, streams, tuple(sources))  # its figure stays till done
     positive, negative = ids["select", "positive"], ids["select", "negative"]
     rule = request.judged
     longest = OPENING if rule.kind in BY_FIRST_TOKEN else request.answer_tokens
@@ -255,7 +262,10 @@ def made(
     opening, tokens, tokens_from = _openings(loaded, rule, openings, request)
     shown, hidden = ([row + list(opening) for row in side] for side in (positive, negative))
     scale = Scale(loaded, rule, tokens, request.answer_tokens, pair_of(loaded, rule, request.how))
-    base = select.baseline(model, anatomy, shown, hidden, scale)
+    read = None
+    if not opening:  # the prompts as they were read
+        read = log_p, torch.cat([streams["select", side][:, :, -1] for side in SIDES], 1)
+    base = select.baseline(model, anatomy, shown, hidden, scale, read)
     if rule.kind == LIKELIER:
         hits = [bool(value > scale.threshold) for side in base.before for value in side]
         tokens_from = OWN_ANSWERS if any(hits) else NO_ANSWERS
@@ -295,23 +305,6 @@ def _openings(
     return opening, openings_of(loaded, openings, rule, opening), tokens_from
 
 
-def _streams(
-    loaded: Loaded, anatomy: Anatomy, ids: dict[tuple[str, Side], list[list[int]]], positions: int
-) -> Generator[Progress, None, dict[tuple[str, Side], Tensor]]:
-    """The stream of the fit and select splits' prompts at the positions behind them."""
-    streams: dict[tuple[str, Side], Tensor] = {}
-    read = [(part, side) for part in ("fit", "select") for side in SIDES]
-    total, done = sum(len(ids[place]) for place in read), 0
-    for place in read:
-        for step in activations.states(loaded.model, anatomy, ids[place], positions):
-            if isinstance(step, int):
-                yield ("Reading the prompts", done + step, total)
-            else:
-                streams[place] = step
-        done += len(ids[place])
-    return streams
-
-
 def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = None) -> Edit:
     """The edit that a request describes, with the direction read at a layer.
 
@@ -321,6 +314,8 @@ def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = N
     Raises:
         VisitorError: the sets do not differ there.
     """
+    if request.vector and other is None:
+        return _edit_given(request, known, layer)
     if request.method == "add":
         return select.steering(known.directions, layer, request.position, request.strength, other)
     if other is None:
@@ -330,6 +325,17 @@ def edit_of(request: Request, known: Study, layer: int, other: Tensor | None = N
     return along(
         known, request.method, rows, kernel.resolve(request.kernel, known.layers).scaled(request.strength)
     )
+
+
+def _edit_given(request: Request, known: Study, layer: int) -> Edit:
+    """The edit with the direction of the visitor's file."""
+    file = given.opened(request.vector, known.layers, known.anatomy.width)
+    rows = file.units(known.layers, request.layer)
+    if request.method == "add":
+        step = request.strength * file.raw(layer)
+        return Edit("add", rows, kernel.full(known.layers, 0.0), layer=layer, step=step)
+    curve = kernel.resolve(request.kernel, known.layers).scaled(request.strength)
+    return along(known, request.method, rows, curve)
 
 
 def along(known: Study, method: str, rows: Tensor, curve: kernel.Kernel) -> Edit:

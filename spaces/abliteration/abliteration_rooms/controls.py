@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,15 +12,16 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
-from abliteration import programs, reading, sets
+from abliteration import given, programs, reading, sets
 from abliteration.edit import METHODS
 from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
 from abliteration.request import Request
 from abliteration.select import RULES
-from shared import gpu, page
+from shared import gpu, page, shelf
 from shared.errors import VisitorError
 from shared.figure import Figure
+from shared.files import result_folder
 from shared.room import LIGHT, Data, Room, Run, Values, control_value, open_room
 from shared.rules import KINDS
 
@@ -110,6 +112,25 @@ def build(request: Request) -> Controls:
             small("projection", choices=PROJECTIONS)
             small("method", choices=METHODS)
             small("strength")
+        with gr.Row(equal_height=True):
+            boxes["vector"] = vector = gr.Textbox(
+                label="vector file whose direction is taken (empty: the found one)",
+                placeholder="made/…, by the button",
+                max_lines=1,
+                elem_id="vector",
+                scale=2,
+                min_width=240,
+            )
+            button = gr.UploadButton(
+                "Upload a vector: safetensors or GGUF",
+                file_types=list(given.ENDINGS),
+                size="sm",
+                scale=1,
+                min_width=240,
+                elem_id="upload-vector",
+            )
+        said = gr.HTML("", elem_id="vector-said")
+        button.upload(_taken_vector, [button], [vector, said], **LIGHT)
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
             small("thinking", "thinking", ("", "on", "off"))
@@ -242,6 +263,34 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
                     )
                 button.upload(upload, [button, column], [box], **LIGHT)
     return own
+
+
+def _taken_vector(path: str) -> tuple[Any, str]:
+    """What the field of the vector file holds after an upload, and what stands below it."""
+    try:
+        return upload_vector(path), ""
+    except VisitorError as error:
+        return gr.skip(), page.alert(error)
+
+
+def upload_vector(path: str) -> str:
+    """The name under which an uploaded vector file lies on the visitor's shelf.
+
+    Raises:
+        VisitorError: it is no such file, or nobody can be told from others.
+    """
+    given.read(Path(path))
+    folder, name = result_folder(), f"vector{given.ENDINGS[0]}"
+    with Path(path).open("rb") as handle:
+        if handle.read(4) == b"GGUF":
+            name = f"vector{given.ENDINGS[1]}"
+    shutil.copy(path, folder / name)
+    made = shelf.put(folder, "vector", "vector", says="uploaded", parents=[], relation="", file=name)
+    if made is None:
+        raise VisitorError(
+            "Your browser sends no cookie, so the file cannot be kept for you.", "Allow cookies here."
+        )
+    return made.name
 
 
 def upload(path: str, column: str = "") -> str:

@@ -53,6 +53,8 @@ export interface Request {
   rule: string;
   candidates: number;
   projection: string;
+  /** An uploaded file, whose direction is removed. */
+  vector?: string;
   method: string;
   strength: number;
   /** A strength by part, a list of strengths by layer, or the numbers of a falloff. */

@@ -58,7 +58,13 @@ const DAMAGE = [
 export function openFindRoom() {
   return openRoom("Where the two sets of prompts separate", "Press Find the direction.", [
     { name: "layers", label: "Layers", picture: true, open: openLayers },
-    { name: "candidates", label: "Candidates", picture: true, open: openCandidates },
+    {
+      name: "candidates",
+      label: "Candidates",
+      picture: true,
+      hidden: ({ refusal }) => !refusal.from,
+      open: openCandidates,
+    },
   ]);
 }
 

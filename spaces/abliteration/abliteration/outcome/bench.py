@@ -24,6 +24,7 @@ from abliteration.outcome.search import tried, upper
 from abliteration.plants import Plant
 from abliteration.request import Request
 from abliteration.scale import said
+from abliteration.streams import Reading
 from abliteration.study import Study, along, edit_of, leaving, made
 from abliteration.summary import over_plants
 from abliteration.truth_bench import Parts, parts
@@ -184,9 +185,12 @@ def _one(
     studying = made(asked, loaded, anatomy, plant.prompts)
     while known is None:
         try:
-            yield next(studying)
+            step = next(studying)
         except StopIteration as end:
             known = end.value
+        else:
+            if not isinstance(step, Reading):
+                yield step
     yield ("the never-planted model's answers", 0, 1)
     here = _held(known, never, plant)
     taken = yield from _parts(known, never, anatomy, request.seed)

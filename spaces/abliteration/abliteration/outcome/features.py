@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from abliteration import autoencoder, data, features
+from abliteration import autoencoder, data, features, given
 from abliteration.activations import collect
 from abliteration.architecture import check_layer
 from abliteration.encode import before_prompt, encode
@@ -69,7 +69,11 @@ def explain(
         ):
             yield waiting("features", "Training the autoencoder", state.step, state.steps)
         training, sae, share, dead = state.to_json(), state.sae, state.explained or 0.0, state.dead or 0
-    direction = known.rows(layer, request.position, request.projection)[layer]
+    if request.vector:
+        file = given.opened(request.vector, known.layers, known.anatomy.width)
+        direction = file.units(known.layers, request.layer)[layer]
+    else:
+        direction = known.rows(layer, request.position, request.projection)[layer]
     pursuit = features.pursue(direction, sae.W_dec, seed=request.seed, activations=tokens.activations)
     first = before_prompt(known.loaded, request.how)
     lead = tuple(known.side("fit", "positive")[0][:first])

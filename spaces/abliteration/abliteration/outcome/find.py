@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from abliteration import chance, data, directions, select
-from abliteration.outcome.run import candidates, choice, complete, head, opened, ribbons, step
+from abliteration.outcome.run import (
+    candidates,
+    choice,
+    complete,
+    head,
+    opened,
+    refusal_of,
+    ribbons,
+    step,
+)
 from abliteration.request import Request
+from abliteration.streams import Reading
+from abliteration.study import Study
 from shared.models import Loaded
 
 if TYPE_CHECKING:
@@ -18,24 +30,16 @@ if TYPE_CHECKING:
 def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find | data.Waiting]:
     """Separation of prompts that the directions were not made from, then every candidate as it is tried."""
     started = time.monotonic()
-    known = yield from opened("find", request, loaded)
+    request = replace(request, vector="")  # a direction is found here, not taken
+    pictures: list[data.Find] = []
 
-    def pair(part: str) -> tuple[Tensor, Tensor]:
-        positive, negative = known.streams[part, "positive"], known.streams[part, "negative"]
-        return positive[:, :, request.position], negative[:, :, request.position]
+    def first(read: Reading) -> data.Find:
+        pictures.append(separated(read, request))
+        return step(pictures[0], "Asking the base model", 0, 1)
 
-    figure: data.Find = {
-        **head(known, request),
-        "kind": "find",
-        "layers": directions.separation(pair("fit"), pair("select"), request.seed).layers(),
-        "places": directions.places(
-            known.directions, known.streams["select", "positive"], known.streams["select", "negative"]
-        ),
-        "draws": directions.RANDOM,
-        "position": request.position,
-        "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST},
-        "choice": None,
-    }
+    known = yield from opened("find", request, loaded, first)
+    figure = pictures[0] if pictures else separated(known, request)
+    figure["refusal"] = refusal_of(known)
     yield step(figure, "Trying candidates", 0, 1)
     tried: list[select.Candidate] = []
     for candidate, count in candidates(known, request):
@@ -50,3 +54,24 @@ def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find |
             row["ribbons"], row["chance"] = found.to_json(), found.medians()
         yield step(figure, "Random directions", done, total)
     yield complete(figure, started)
+
+
+def separated(known: Reading | Study, request: Request) -> data.Find:
+    """How each layer's direction separates prompts that it was not made from: a figure without candidates."""
+
+    def pair(part: str) -> tuple[Tensor, Tensor]:
+        positive, negative = known.streams[part, "positive"], known.streams[part, "negative"]
+        return positive[:, :, request.position], negative[:, :, request.position]
+
+    return {
+        **head(known, request),
+        "kind": "find",
+        "layers": directions.separation(pair("fit"), pair("select"), request.seed).layers(),
+        "places": directions.places(
+            known.directions, known.streams["select", "positive"], known.streams["select", "negative"]
+        ),
+        "draws": directions.RANDOM,
+        "position": request.position,
+        "limits": {"kl": select.MAX_KL, "induce": select.MIN_INDUCE, "deepest": select.DEEPEST},
+        "choice": None,
+    }

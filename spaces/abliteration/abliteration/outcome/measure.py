@@ -18,7 +18,8 @@ from abliteration.outcome.run import Editing, complete, editing, head, step, wai
 from abliteration.request import Request
 from abliteration.scale import behind, said
 from abliteration.select import spared_of
-from abliteration.study import SIDES, Progress, Study, along, leaving, stored
+from abliteration.streams import SIDES, Progress
+from abliteration.study import Study, along, leaving, stored
 from shared import experts, models
 from shared.contrasts import contrast
 from shared.data import Share

@@ -8,17 +8,18 @@ from __future__ import annotations
 import copy
 import platform
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from abliteration import answers, autoencoder, bake, chance, data, directions, select, sets
+from abliteration import answers, autoencoder, bake, chance, data, directions, given, select, sets
 from abliteration.architecture import inspect
 from abliteration.edit import Edit
 from abliteration.request import Request
-from abliteration.study import SIDES, Study, check, edit_of, leaving, spread, study
+from abliteration.streams import SIDES, Reading
+from abliteration.study import Study, check, edit_of, leaving, spread, study
 from shared import experts, hub, models
 from shared.data import Progress
 from shared.errors import VisitorError
@@ -34,6 +35,8 @@ EXACT: tuple[data.Kind, ...] = ("certificate", "export")
 """What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
 MEASURED: tuple[data.Kind, ...] = ("ablate", "measure", "optimise", "export")
 """What an expert is compared with the model that its behaviour was never planted in for."""
+FROM_FILE = "vector file"
+"""Where an edit's direction is from, instead of a projection."""
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
 Figure = TypeVar("Figure", bound=data.Head | data.Bench)
@@ -107,8 +110,17 @@ def sae_source(request: Request, folder: Path | None) -> Path | str:
     return folder
 
 
-def opened(kind: data.Kind, request: Request, loaded: Loaded | None) -> Generator[data.Waiting, None, Study]:
-    """Make or recall the study of a run; yields its progress, returns the study."""
+def opened(
+    kind: data.Kind,
+    request: Request,
+    loaded: Loaded | None,
+    first: Callable[[Reading], Figure] | None = None,
+) -> Generator[data.Waiting | Figure, None, Study]:
+    """Make or recall the study of a run; yields its progress, returns the study.
+
+    Args:
+        first: draws what is known before the model is asked, where something is.
+    """
     steps = study(request, loaded, exact=kind in EXACT)
     while True:
         try:
@@ -116,7 +128,10 @@ def opened(kind: data.Kind, request: Request, loaded: Loaded | None) -> Generato
         except StopIteration as end:
             known: Study = end.value
             return known
-        yield waiting(kind, *progress)
+        if not isinstance(progress, Reading):
+            yield waiting(kind, *progress)
+        elif first is not None:
+            yield first(progress)
 
 
 def stated(request: Request) -> data.Request:
@@ -124,9 +139,8 @@ def stated(request: Request) -> data.Request:
     return cast(data.Request, request.to_json())
 
 
-def head(known: Study, request: Request) -> data.Head:
+def head(known: Study | Reading, request: Request) -> data.Head:
     """What stands above every room's views."""
-    positive, negative = known.base.scores()
     loaded, anatomy = known.loaded, known.anatomy
     return {
         "run_id": str(time.time_ns()),
@@ -150,21 +164,32 @@ def head(known: Study, request: Request) -> data.Head:
         },
         "split": known.split.to_json(),
         "positions": list(known.directions.positions),
-        "refusal": {
-            "tokens": [loaded.tokenizer.decode([token]) for token in known.base.tokens],
-            "ids": known.base.tokens,
-            "from": known.tokens_from,
-            "opening": str(loaded.tokenizer.decode(list(known.opening))) if known.opening else "",
-            "refused": answers.share(known.refused),
-            "shown": answers.share(known.shown),
-            "rule": known.base.scale.rule.kind,
-            "words": _words(known),
-            "nothing": known.nothing,
-            "positive": round(positive, 4),
-            "negative": round(negative, 4),
-        },
+        "refusal": refusal_of(known) if isinstance(known, Study) else copy.copy(UNASKED),
         "provenance": provenance(known, request),
         "progress": None,
+    }
+
+
+UNASKED: data.Refusal = {"tokens": [], "ids": [], "from": "", "positive": 0, "negative": 0, "nothing": ""}
+"""Before the model is asked."""
+
+
+def refusal_of(known: Study) -> data.Refusal:
+    """How the model shows the behaviour, untouched."""
+    positive, negative = known.base.scores()
+    loaded = known.loaded
+    return {
+        "tokens": [loaded.tokenizer.decode([token]) for token in known.base.tokens],
+        "ids": known.base.tokens,
+        "from": known.tokens_from,
+        "opening": str(loaded.tokenizer.decode(list(known.opening))) if known.opening else "",
+        "refused": answers.share(known.refused),
+        "shown": answers.share(known.shown),
+        "rule": known.base.scale.rule.kind,
+        "words": _words(known),
+        "nothing": known.nothing,
+        "positive": round(positive, 4),
+        "negative": round(negative, 4),
     }
 
 
@@ -174,7 +199,7 @@ def _words(known: Study) -> str:
     return "" if rule.kind == "refuses" else rule.words
 
 
-def provenance(known: Study, request: Request) -> data.Provenance:
+def provenance(known: Study | Reading, request: Request) -> data.Provenance:
     """What pins the numbers."""
     import torch
     import transformers
@@ -279,7 +304,7 @@ class Editing:
         """The edit as the page and the card state it."""
         return {
             "method": self.edit.method,
-            "projection": self.request.projection,
+            "projection": FROM_FILE if self.request.vector else self.request.projection,
             "layer": self.layer,
             "position": self.request.position,
             "strength": self.request.strength,
@@ -294,6 +319,9 @@ def editing(
     """Make or recall the study and choose the layer; yields its progress, returns the edit."""
     known = yield from opened(kind, request, loaded)
     layer = request.layer
+    if request.vector:
+        file = given.opened(request.vector, known.layers, known.anatomy.width)
+        layer = file.layer(known.layers, layer)
     if layer is None:
         tried = []
         for candidate, count in candidates(known, request):

@@ -28,6 +28,7 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
     search does not bind the next.
     """
     started = time.monotonic()
+    request = replace(request, vector="")  # directions are searched here, not taken
     known = yield from opened("optimise", request, loaded)
     layers = upper(known, request.position)
     figure: data.Optimise = {

@@ -1,0 +1,69 @@
+"""What several prompts begin with, a chat template and its system prompt, run once for all of them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+FEWEST = 8
+"""Tokens that all prompts begin with, from which on they are run once for all."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What several prompts begin with, once run.
+
+    Args:
+        tokens: how many they are; 0 where nothing was run.
+        cache: their keys and values.
+    """
+
+    tokens: int = 0
+    cache: Any = None
+
+    def memory(self, count: int) -> Any:
+        """Keys and values for so many prompts, which a pass may write behind; None where nothing was run."""
+        if not self.tokens:
+            return None
+        cache = copy.deepcopy(self.cache)
+        cache.batch_repeat_interleave(count)
+        return cache
+
+    def settings(self, count: int) -> dict[str, Any]:
+        """Of a forward pass over what follows in so many prompts."""
+        memory = self.memory(count)
+        return {"use_cache": False} if memory is None else {"past_key_values": memory, "use_cache": True}
+
+
+def begun(
+    model: PreTrainedModel, prompts: Sequence[list[int]] | Sequence[tuple[int, ...]], last: int = 1
+) -> Start:
+    """Run what all prompts begin with, but for the last tokens of each; nothing where that is short, or where
+    a layer keeps something else than every key and value (a window, a convolution).
+
+    Args:
+        model: a causal language model, or its twin with an edit in it.
+        prompts: token ids.
+        last: tokens at the end of each prompt that are left to run.
+    """
+    import torch
+    from transformers.cache_utils import DynamicCache, DynamicLayer
+
+    rows: list[Any] = list(prompts)
+    first, end = min(rows), max(rows)  # in the order of a dictionary these two differ soonest
+    most = min(map(len, prompts)) - last
+    tokens = next((place for place in range(max(0, most)) if first[place] != end[place]), max(0, most))
+    if tokens < FEWEST or len(prompts) < 2:
+        return Start()
+    device = model.get_input_embeddings().weight.device
+    with torch.inference_mode():
+        made = model.base_model(torch.tensor([list(first[:tokens])], device=device), use_cache=True)
+    cache: Any = getattr(made, "past_key_values", None)
+    if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
+        return Start()
+    return Start(tokens, cache)

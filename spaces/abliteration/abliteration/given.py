@@ -1,0 +1,243 @@
+"""A direction from a file of the visitor's: safetensors, or a GGUF control vector of llama.cpp's or repeng's.
+
+The vectors are by the layer at whose input they act. In GGUF, and under that name anywhere, `direction.k` is
+added behind block k, which is the input of layer k + 1; see `vectors`, which writes both.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from abliteration.directions import SMALLEST
+from shared import shelf
+from shared.errors import VisitorError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MAX_BYTES, MAX_VECTORS, MAX_STRINGS = 32_000_000, 1_000, 100_000
+ENDINGS = (".safetensors", ".gguf")
+_BEHIND, _READ = re.compile(r"direction\.(\d{1,3})"), re.compile(r"(?:difference|layer|layers)\.(\d{1,3})")
+_REMEDY = "Upload a direction as step 5 saves it, or a control vector of llama.cpp's or repeng's."
+_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+"""Bytes of GGUF's numbers by their type."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """Vectors of a file.
+
+    Args:
+        rows: float32 (width,) by layer; of a file with one vector for all layers by None.
+        edited: a row for every layer, float32 (layers, width), where the file states an edit's own beside
+            them: those of a projection, while `rows` are raw differences.
+    """
+
+    rows: Mapping[int | None, Tensor]
+    edited: Tensor | None = None
+
+    @property
+    def width(self) -> int:
+        """Numbers of a vector."""
+        return len(next(iter(self.rows.values())))
+
+    def layer(self, layers: int, asked: int | None = None) -> int:
+        """The layer whose vector is shown and added: the one asked for, else the middle of those it has.
+
+        Raises:
+            VisitorError: the file has vectors, and none for that layer.
+        """
+        has = sorted(layer for layer in self.rows if layer is not None and layer < layers)
+        if asked is None:
+            return has[len(has) // 2] if has else layers // 2
+        if has and asked not in has:
+            raise VisitorError(
+                f"The file has no vector for layer {asked}.", f"It has those of {has[0]} to {has[-1]}."
+            )
+        return asked
+
+    def raw(self, layer: int) -> Tensor:
+        """The vector of a layer as it is; of a layer that has none that of the nearest one."""
+        known = [one for one in self.rows if one is not None]
+        return self.rows[min(known, key=lambda one: abs(one - layer)) if known else None]
+
+    def units(self, layers: int, asked: int | None = None) -> Tensor:
+        """Unit directions by layer, float32 (layers, width): each layer's own, or one for all where a
+        layer is asked for.
+        """
+        import torch
+
+        places = range(layers) if asked is None else [asked] * layers
+        if self.edited is not None and len(self.edited) == layers:
+            return torch.nn.functional.normalize(self.edited[list(places)], dim=-1)
+        return torch.nn.functional.normalize(torch.stack([self.raw(place) for place in places]), dim=-1)
+
+
+def opened(name: str, layers: int, width: int) -> Given:
+    """A vector file of the visitor's own shelf, for a model with so many layers.
+
+    Raises:
+        VisitorError: it is not there any more, as `read`, or it is of a model of another width or depth.
+    """
+    made = shelf.made_of(name)
+    found = read(made.folder / made.file)
+    if found.width != width:
+        raise VisitorError(
+            f"The file's vectors have {found.width:,} numbers, the model's stream has {width:,}.",
+            "Choose the model that they were found in.",
+        )
+    deepest = max((layer for layer in found.rows if layer is not None), default=0)
+    if deepest >= layers:
+        raise VisitorError(
+            f"The file has a vector for layer {deepest}, the model's layers are 0 to {layers - 1}.",
+            "Choose the model that they were found in.",
+        )
+    return found
+
+
+def read(path: Path) -> Given:
+    """The vectors of a file.
+
+    Raises:
+        VisitorError: it is too large, no such file, damaged, or its vectors are no directions.
+    """
+    import torch
+
+    if path.stat().st_size > MAX_BYTES:
+        raise VisitorError(f"The file has more than {MAX_BYTES // 1_000_000} MB.", _REMEDY)
+    with path.open("rb") as handle:
+        is_gguf = handle.read(4) == b"GGUF"
+    try:
+        tensors = _gguf(path.read_bytes()) if is_gguf else _safetensors(path)
+    except (ValueError, struct.error, OverflowError, UnicodeDecodeError) as error:
+        raise VisitorError(f"The vector file cannot be read: {str(error)[:80]}.", _REMEDY) from error
+    rows: dict[int | None, Tensor] = {}
+    for name, tensor in tensors.items():
+        behind, at = _BEHIND.fullmatch(name), _READ.fullmatch(name)
+        if tensor.ndim == 1 and (behind or at):
+            rows[int(behind[1]) + 1 if behind else int(at[1]) if at else 0] = tensor
+    rest = [tensor for name, tensor in tensors.items() if name == "direction" or len(tensors) == 1]
+    if not rows and rest and rest[0].ndim == 1:
+        rows[None] = rest[0]
+    elif not rows and rest and rest[0].ndim == 2 and len(rest[0]) <= MAX_VECTORS:
+        rows.update(enumerate(rest[0]))
+    if not rows:
+        raise VisitorError("The file holds no direction that is known by its name.", _REMEDY)
+    if len({len(row) for row in rows.values()}) > 1 or not len(next(iter(rows.values()))):
+        raise VisitorError("The file's vectors differ in length.", _REMEDY)
+    kept = {layer: row.float() for layer, row in rows.items()}
+    if not all(bool(torch.isfinite(row).all()) for row in kept.values()):
+        raise VisitorError("The file's vectors hold numbers that are not finite.", _REMEDY)
+    kept = {layer: row for layer, row in kept.items() if float(row.norm()) > SMALLEST}
+    if not kept:
+        raise VisitorError("The file's vectors are all zero.", _REMEDY)
+    own = tensors.get("direction") if len(tensors) > 1 else None
+    width = len(next(iter(kept.values())))
+    if own is None or own.ndim != 2 or own.shape[1] != width or not bool(torch.isfinite(own).all()):
+        return Given(kept)
+    return Given(kept, own.float())
+
+
+def _safetensors(path: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError, safe_open
+
+    found: dict[str, Tensor] = {}
+    try:
+        with safe_open(path, framework="pt") as handle:
+            names = list(handle.keys())
+            if len(names) > MAX_VECTORS:
+                raise ValueError(f"{len(names):,} tensors")
+            for name in names:
+                tensor = handle.get_tensor(name)
+                if tensor.is_floating_point():
+                    found[name] = tensor
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+    return found
+
+
+class _Cursor:
+    """Reads a file's bytes on and on, never past their end."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.at = data, 4  # behind the magic
+
+    def take(self, form: str) -> int:
+        """A number, as `struct` names it."""
+        (value,) = struct.unpack_from("<" + form, self.data, self.at)
+        self.at += struct.calcsize(form)
+        return int(value)
+
+    def skip(self, size: int) -> bytes:
+        """So many bytes."""
+        if size > len(self.data) - self.at:
+            raise ValueError("a value goes beyond its end")
+        self.at += size
+        return self.data[self.at - size : self.at]
+
+    def string(self) -> str:
+        """A text with its length before it."""
+        return self.skip(self.take("Q")).decode("utf-8")
+
+    def value(self, kind: int) -> None:
+        """Pass over a value: GGUF's type 8 is a string, 9 a list of one type."""
+        if kind == 8:
+            self.string()
+        elif kind == 9:
+            inner, length = self.take("I"), self.take("Q")
+            if inner in _SIZES:
+                self.skip(_SIZES[inner] * length)
+            elif inner == 8 and length <= MAX_STRINGS:
+                for _ in range(length):
+                    self.string()
+            else:
+                raise ValueError("it has a list of lists or a long one of texts")
+        elif kind in _SIZES:
+            self.skip(_SIZES[kind])
+        else:
+            raise ValueError(f"it has a value of type {kind}")
+
+
+def _gguf(data: bytes) -> dict[str, Tensor]:
+    """The float tensors of a GGUF file. The gguf library believes the counts in a file, and would read for
+    ever.
+    """
+    import numpy as np
+    import torch
+
+    cursor, alignment = _Cursor(data), 32
+    version, count, pairs = cursor.take("I"), cursor.take("Q"), cursor.take("Q")
+    if version not in (2, 3) or count > MAX_VECTORS or pairs > MAX_VECTORS:
+        raise ValueError(f"version {version} with {count:,} tensors")
+    for _ in range(pairs):
+        name, kind = cursor.string(), cursor.take("I")
+        if name == "general.alignment" and kind == 4:
+            alignment = cursor.take("I")
+        else:
+            cursor.value(kind)
+    if not 1 <= alignment <= 4_096:
+        raise ValueError(f"an alignment of {alignment:,}")
+    stated: list[tuple[str, list[int], int, int]] = []
+    for _ in range(count):
+        name, axes = cursor.string(), cursor.take("I")
+        if not 1 <= axes <= 4:
+            raise ValueError(f"a tensor with {axes:,} axes")
+        shape = [cursor.take("Q") for _ in range(axes)]
+        stated.append((name, shape[::-1], cursor.take("I"), cursor.take("Q")))
+    start = math.ceil(cursor.at / alignment) * alignment
+    found: dict[str, Tensor] = {}
+    for name, shape, kind, offset in stated:
+        if kind not in (0, 1):
+            raise ValueError("its vectors are neither F32 nor F16")
+        numbers, form = math.prod(shape), np.dtype("<f4" if kind == 0 else "<f2")
+        if start + offset + numbers * form.itemsize > len(data):
+            raise ValueError("a tensor goes beyond its end")
+        values = np.frombuffer(data, form, numbers, start + offset).reshape(shape)
+        found[name] = torch.from_numpy(values.astype(np.float32))
+    return found

@@ -1,0 +1,140 @@
+"""A vector file of the visitor's: what the page and others write is read as they mean it, and what is hostile
+ends in a sentence.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import replace
+
+import gguf
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from abliteration import given, vectors
+from abliteration.outcome import remove, take
+from abliteration.outcome.run import editing
+from abliteration_rooms import controls
+from shared import owner
+from shared.errors import VisitorError
+from tests import zoo
+from tests.abliteration.conftest import returned
+from tests.abliteration.test_vectors import ASKED
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The files of the page's own export."""
+    folder = tmp_path_factory.mktemp("vectors") / "files"
+    list(take.vectors_of(ASKED, folder, zoo.opened("llama3")))
+    return folder
+
+
+def control(path, rows, kind=np.float32, **more):
+    """A control vector by the gguf library, rows by llama.cpp's block."""
+    writer = gguf.GGUFWriter(path, "controlvector")
+    for key, value in more.items():
+        writer.add_array(key, value) if isinstance(value, list) else writer.add_string(key, value)
+    for block, row in rows.items():
+        writer.add_tensor(f"direction.{block}", np.array(row, kind))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def test_both_files_of_an_export_are_the_same_vectors(written):
+    one, other = (given.read(written / name) for name in (vectors.TENSORS, vectors.CONTROL))
+    assert set(other.rows) == {layer for layer in one.rows if layer > 1}
+    assert all(torch.equal(other.rows[layer], one.rows[layer]) for layer in other.rows)
+    turned = replace(one, edited=one.edited.flip(0))  # an edit's own rows go before the raw differences
+    assert torch.allclose(turned.units(len(one.edited)), turned.edited, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16])
+def test_a_control_vector_is_what_the_gguf_library_wrote(tmp_path, kind):
+    rows = {1: [1.0, 2, 2, 0], 2: [0.5, 0, 0, -1], 5: [0, 0, 0.25, 0]}
+    control(tmp_path / "a.gguf", rows, kind, words=["a", "bc"], numbers=[1, 2, 3], note="é" * 40)
+    found = given.read(tmp_path / "a.gguf")
+    assert {layer: row.tolist() for layer, row in found.rows.items()} == {k + 1: v for k, v in rows.items()}
+    assert found.units(8)[2].tolist() == pytest.approx([1 / 3, 2 / 3, 2 / 3, 0])
+    assert torch.equal(found.units(8)[7], found.units(8, 6)[0]), "the nearest one's"
+    assert found.layer(8) == 3 and found.layer(8, 6) == 6
+    with pytest.raises(VisitorError, match="no vector for layer 1"):
+        found.layer(8, 1)
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 4)])
+def test_other_safetensors(tmp_path, shape):
+    values = torch.arange(1.0, 13)[: 12 if len(shape) == 2 else 4].reshape(shape)
+    save_file({"refusal": values.half()}, tmp_path / "a.safetensors")
+    found = given.read(tmp_path / "a.safetensors")
+    rows = values if len(shape) == 2 else values.expand(3, -1)
+    assert torch.allclose(found.units(3), torch.nn.functional.normalize(rows, dim=-1), atol=1e-3)
+
+
+def bad_files(folder):
+    """Damaged and hostile files, with what is said of each."""
+    control(folder / "good.gguf", {1: [1.0, 2], 2: [3.0, 4]}, note="x")
+    good = (folder / "good.gguf").read_bytes()
+    header = b"GGUF" + struct.pack("<I", 3)
+    many = 2**62
+    yield good[:-40], "beyond its end"
+    yield header + struct.pack("<QQ", many, 0), "tensors"
+    yield header + struct.pack("<QQ", 1, many), "tensors"
+    yield header + struct.pack("<QQQ", 0, 1, many) + b"x", "beyond its end"
+    yield header + struct.pack("<QQQ1sIIQ", 0, 1, 1, b"a", 9, 4, many), "beyond its end"
+    yield header + struct.pack("<QQQ1sIIQ", 0, 1, 1, b"a", 9, 9, 1), "list of lists"
+    yield header + struct.pack("<QQQ1sI", 0, 1, 1, b"a", 77), "type 77"
+    yield header + struct.pack("<QQQ1sI", 1, 0, 1, b"a", many % 2**32 + 9), "axes"
+    yield header + struct.pack("<QQQ11sIQIQ", 1, 0, 11, b"direction.1", 1, many, 0, 0), "beyond its end"
+    yield struct.pack("<Q", 2**40) + b"{}", "cannot be read"
+    yield b"", "cannot be read"
+    for tensors, says in (
+        ({"direction.1": torch.tensor([1.0, float("nan")])}, "not finite"),
+        ({"direction.1": torch.zeros(3)}, "all zero"),
+        ({"direction.1": torch.ones(3), "direction.2": torch.ones(4)}, "differ in length"),
+        ({"a": torch.ones(3), "b": torch.ones(3)}, "no direction"),
+        ({"a": torch.ones(3, dtype=torch.int32)}, "no direction"),
+    ):
+        save_file(tensors, folder / "made.safetensors")
+        yield (folder / "made.safetensors").read_bytes(), says
+
+
+def test_damaged_and_hostile_files_are_refused_in_two_sentences(tmp_path, monkeypatch):
+    for data, says in bad_files(tmp_path):
+        (tmp_path / "bad").write_bytes(data)
+        with pytest.raises(VisitorError, match=says) as caught:
+            given.read(tmp_path / "bad")
+        assert caught.value.remedy and len(str(caught.value)) <= 300
+    monkeypatch.setattr(given, "MAX_BYTES", 3)
+    with pytest.raises(VisitorError, match="more than"):
+        given.read(tmp_path / "good.gguf")
+
+
+def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatch):
+    """The page's own file makes the page's own edit; of somebody else's shelf nothing is taken."""
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    loaded = zoo.opened("llama3")
+    name = controls.upload_vector(str(written / vectors.TENSORS))
+    assert name.startswith("made/vector-")
+    asked = replace(ASKED, vector=name)
+    ours, theirs = (returned(editing("ablate", one, loaded)) for one in (ASKED, asked))
+    assert torch.allclose(ours.edit.directions, theirs.edit.directions, atol=1e-6)
+    assert theirs.to_json()["projection"] == "vector file" and theirs.layer == ASKED.layer
+    *_, data = remove.ablate(replace(asked, method="add", prompts=("Hi.",)), loaded)
+    *_, other = remove.ablate(replace(ASKED, method="add", prompts=("Hi.",)), loaded)
+    assert [pair["edited"] for pair in data["pairs"]] == [pair["edited"] for pair in other["pairs"]]
+    save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
+    wide = controls.upload_vector(str(tmp_path / "a.safetensors"))
+    with pytest.raises(VisitorError, match="have 7 numbers"):
+        returned(editing("ablate", replace(asked, vector=wide), loaded))
+    (tmp_path / "bad").write_bytes(b"GGUF")
+    assert "cannot be read" in controls._taken_vector(str(tmp_path / "bad"))[1]
+    monkeypatch.setattr(owner, "visitor", lambda: "b")
+    with pytest.raises(VisitorError, match="shelf"):
+        returned(editing("ablate", asked, loaded))
+    with pytest.raises(VisitorError, match="no vector file"):
+        type(ASKED).parse(vector="somewhere/else")
