@@ -254,6 +254,19 @@ def axe_finds(page: Any, context: str = "#root", rules: Sequence[str] = ()) -> l
     return [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
 
 
+def axe_in_light_and_dark(page: Any, context: str = "#root") -> list[tuple[str, str]]:
+    """What axe objects to on a light page of `figures`, and of colours once it is dark."""
+    found = axe_finds(page, context)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            "dark => document.documentElement.classList.contains('dark') === dark", arg=scheme == "dark"
+        )
+        if scheme == "dark":
+            found += axe_finds(page, context, OF_COLOURS)
+    return found
+
+
 def axe_finds_only_gradios_own(page: Any) -> None:
     """A whole page breaks no rule beyond those recorded, which Gradio's own widgets break."""
     page.wait_for_timeout(600)  # while Gradio still loads, its notes of that stand outside every landmark

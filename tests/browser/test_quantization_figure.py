@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 from quantization import metrics
-from tests.browser.harness import axe_finds, draw, exported, figures
+from tests.browser.harness import axe_in_light_and_dark, draw, exported, figures
 
 ROOT = Path(__file__).parents[2] / "spaces" / "quantization"
 FOLDER = ROOT / "quantization" / "js"
@@ -498,16 +498,15 @@ def test_hostile_texts_stay_text(open_page) -> None:
     assert page.locator("img").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("data", "views"), [(COMPARE, COMPARE_VIEWS), (LAB, LAB_VIEWS)], ids=["compare", "lab"]
 )
-def test_axe_and_phones(open_page, data, views, scheme) -> None:
-    page = open_page(data, width=360, scheme=scheme)
+def test_axe_and_phones(open_page, data, views) -> None:
+    page = open_page(data, width=360)
     for view in views:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
-        assert axe_finds(page) == [], view
+        assert axe_in_light_and_dark(page) == [], view
 
 
 @pytest.mark.parametrize("data", [COMPARE, LAB], ids=["compare", "lab"])
