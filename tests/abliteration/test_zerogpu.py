@@ -5,12 +5,16 @@ refusals.
 from __future__ import annotations
 
 import pytest
+import torch
 from gradio_client.exceptions import AppError
 
+from tests import zoo
 from tests.abliteration.test_api import COOKING, OTHER
 from tests.shared import zerogpu
+from tests.zoo import folders
 
-ASKED = {"positive": COOKING[:6], "negative": OTHER[:6], "layer": 18}
+ASKED = {"positive": COOKING[:6], "negative": OTHER[:6], "layer": 1}
+"""Of a model that takes no time: whose process does what, and for how long it asks, is the same for all."""
 
 
 SAYS_WHO_LOADS = """
@@ -30,8 +34,8 @@ def emulated(embedded, tmp_path_factory):
 def test_finds_in_a_forked_worker_for_its_seconds(emulated):
     scheduler, server, client = emulated
     scheduler.answer = "ok"
-    answer = client.predict(**ASKED, api_name="/find_direction")
-    assert answer["choice"]["layer"] == 18 and len(answer["layers"]) == 30
+    answer = client.predict(model=str(zoo.folder("llama3")), **ASKED, api_name="/find_direction")
+    assert answer["choice"]["layer"] == 1 and len(answer["layers"]) == 3
     assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
     assert int(scheduler.scheduled[-1]["durationSeconds"]) == 60
     loads = [line for line in server.log if line.startswith("loaded by")]
@@ -45,15 +49,20 @@ def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated
     scheduler.answer = answer
     with pytest.raises(AppError, match=sentence):
-        client.predict(**ASKED, api_name="/find_direction")
+        client.predict(model=str(zoo.folder("llama3")), **ASKED, api_name="/find_direction")
     scheduler.answer = "ok"
 
 
-def test_two_models_are_compared_without_a_gpu_and_answer_with_one(emulated):
+def test_two_models_are_compared_without_a_gpu_and_answer_with_one(emulated, tmp_path):
     scheduler, server, client = emulated
     scheduler.answer = "ok"
     before = len(scheduler.scheduled)
-    asked = {"base": "cautious", "edited": "pirate", "scope": "writes"}
+    chance, weights = torch.Generator().manual_seed(0), folders.copy("llama3", tmp_path)
+    trained = {
+        name: weight + 0.1 * torch.randn(weight.shape, generator=chance) for name, weight in weights.items()
+    }
+    folders.save_tensors(trained, tmp_path)
+    asked = {"base": str(zoo.folder("llama3")), "edited": str(tmp_path), "scope": "writes"}
     answer = client.predict(**asked, api_name="/forensics")
     assert answer["verdict"]["kind"] == "other" and len(scheduler.scheduled) == before
     scheduler.allowed.clear()

@@ -76,13 +76,20 @@ def figures(browser: Any, folder: Path, maths: str = "") -> Iterator[Callable[..
             )
         )
         if data is not None:
-            page.evaluate("draw", data)
+            draw(page, data)
         return page
 
     yield make
     for context in contexts:
         context.close()
     assert not problems, problems[:3]
+
+
+def draw(page: Any, data: Any) -> None:
+    """Draw data on a page of `figures`. It goes there as one text: as an argument Playwright would pack every
+    number by itself, which takes seconds of a stored comparison.
+    """
+    page.evaluate("text => draw(JSON.parse(text))", json.dumps(data))
 
 
 @contextmanager
@@ -236,12 +243,28 @@ OF_COLOURS = ("color-contrast", "link-in-text-block")
 
 
 def axe_finds(page: Any, context: str = "#root", rules: Sequence[str] = ()) -> list[tuple[str, str]]:
-    """What axe objects to, as rule and place; by some rules alone, or by all."""
+    """What axe objects to, as rule and place; by some rules alone, or by all. What it passed it need not
+    list: that takes it ten times as long where a figure has thousands of marks.
+    """
     from axe_playwright_python.sync_playwright import Axe
 
-    options = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else None
+    only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else {}
+    options = {"resultTypes": ["violations"], **only}
     found = Axe().run(page, context=context, options=options).response["violations"]
     return [(rule["id"], rule["nodes"][0]["html"][:200]) for rule in found]
+
+
+def axe_in_light_and_dark(page: Any, context: str = "#root") -> list[tuple[str, str]]:
+    """What axe objects to on a light page of `figures`, and of colours once it is dark."""
+    found = axe_finds(page, context)
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(
+            "dark => document.documentElement.classList.contains('dark') === dark", arg=scheme == "dark"
+        )
+        if scheme == "dark":
+            found += axe_finds(page, context, OF_COLOURS)
+    return found
 
 
 def axe_finds_only_gradios_own(page: Any) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, figures
+from tests.browser.harness import axe_finds, draw, figures
 
 ROOT = Path(__file__).parents[2] / "spaces"
 FOLDER = ROOT / "merging" / "merging" / "js"
@@ -50,7 +50,7 @@ def listening(page) -> None:
 def test_rows_are_filled_in_and_sent(open_page, width) -> None:
     page = open_page(width=width)
     listening(page)
-    page.evaluate("draw", form(""))
+    draw(page, form(""))
     expect(page.locator(".preset-row")).to_contain_text("measured by what the experts were taught")
     page.get_by_role("button", name="answers as a pirate").click()
     assert emitted(page)[0]["name"] == "pirate" and emitted(page)[0]["prompts"] == "other"
@@ -74,7 +74,7 @@ def test_rows_are_filled_in_and_sent(open_page, width) -> None:
     from shared.behaviour import behaviours_of, text_of
 
     made = behaviours_of(emitted(page))
-    page.evaluate("draw", form(text_of(made)))  # the echo of what was typed
+    draw(page, form(text_of(made)))  # the echo of what was typed
     expect(row.get_by_label("That answer")).to_have_value("No.")
     page.get_by_role("button", name="Remove answers as a pirate").click()
     assert [one["name"] for one in emitted(page)] == ["says yes"]
@@ -87,9 +87,9 @@ def test_pasted_text_is_drawn_and_an_error_stands_in_its_place(open_page) -> Non
     page = open_page(form(json.dumps([OWN, "slop"])))
     expect(page.locator("fieldset")).to_have_count(2)
     expect(page.get_by_label("Prompts, one a line").first).to_have_value("\n".join(OWN["prompts"]))
-    page.evaluate("draw", form("[{"))
+    draw(page, form("[{"))
     expect(page.locator("#root")).to_contain_text("are not JSON")
-    page.evaluate("draw", form('["pirate"]'))
+    draw(page, form('["pirate"]'))
     expect(page.locator("fieldset")).to_have_count(1)
 
 

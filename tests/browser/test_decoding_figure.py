@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import expect
 
-from tests.browser.harness import check_svg, exported, figures, overflow, show
+from tests.browser.harness import check_svg, draw, exported, figures, overflow, show
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
 TRACE = json.loads((Path(__file__).parent / "data" / "decoding_trace.json").read_text(encoding="utf-8"))
@@ -184,14 +184,14 @@ def test_streaming_keeps_selection_view_and_scroll(open_page) -> None:
     left = page.locator(".scroll").first.evaluate("(element) => element.scrollLeft")
     before = page.locator(f'g[data-key="{key}"]').bounding_box()
     width = page.locator("svg.tree").bounding_box()["width"]
-    page.evaluate("draw", until(TRACE, 4))
+    draw(page, until(TRACE, 4))
     assert page.locator(f'g[data-key="{key}"]').bounding_box() == before
     assert page.locator(".scroll").first.evaluate("(element) => element.scrollLeft") == left
     assert abs(page.locator("svg.tree").bounding_box()["width"] - width) < 120
     expect(page.locator("g.selected")).to_have_attribute("data-key", key)
     assert focused_key(page) == key
     show(page, "text")
-    page.evaluate("draw", TRACE)
+    draw(page, TRACE)
     expect(page.locator('[role=tab][aria-selected="true"]')).to_have_text("Text")
     expect(page.locator("progress")).to_have_count(0)
 
@@ -211,9 +211,9 @@ def test_the_sampler_panel_forgets_the_model_before(open_page) -> None:
     bars = page.locator(".sampler-odds .odds")
     expect(bars).to_be_visible()
     expect(bars).not_to_contain_text("other0")
-    page.evaluate("draw", elsewhere("owner/other", "other"))
+    draw(page, elsewhere("owner/other", "other"))
     expect(bars).to_contain_text("other0")
-    page.evaluate("draw", {**elsewhere("owner/third", "third"), "done": True})
+    draw(page, {**elsewhere("owner/third", "third"), "done": True})
     expect(bars).to_contain_text("third0")
 
 
@@ -222,13 +222,13 @@ def test_the_sampler_panel_forgets_the_settings_before(open_page) -> None:
     page = open_page(TRACE)
     stage = page.locator(".stage[data-stage=top_k]")
     stage.locator("input[type=number]").fill("7")
-    page.evaluate("draw", {**TRACE, "done": True})
+    draw(page, {**TRACE, "done": True})
     expect(stage.locator("input[type=number]")).to_have_value("7")
     trace = copy.deepcopy(TRACE)
     for run in trace["runs"]:
         run |= {"config": {"do_sample": True, "top_k": 5}, "processors": ["top_k"], "warpers": 0}
         run["settings"] = {"top_k": {"value": 5, "origin": "strategy"}}
-    page.evaluate("draw", trace)
+    draw(page, trace)
     expect(stage.locator("input[type=number]")).to_have_value("5")
     expect(stage.locator("input[type=checkbox]")).to_be_checked()
 
@@ -244,7 +244,7 @@ def test_what_was_asked_for_one_model_is_not_shown_for_another(open_page) -> Non
             "(answer) => { window.answer = answer; }",
             {**odds, "texts": [f"{model} {token}" for token in odds["texts"]]},
         )
-        page.evaluate("draw", {**unstored, "provenance": {**TRACE["provenance"], "model": model}})
+        draw(page, {**unstored, "provenance": {**TRACE["provenance"], "model": model}})
         expect(page.locator(".sampler-odds .odds")).to_contain_text(model.replace(" ", "·"))
         assert page.evaluate("asked.length") == place
 
@@ -265,7 +265,7 @@ def test_filters_leave_what_the_run_says(open_page) -> None:
     expect(page.locator(".sampler-odds .said").first).to_contain_text("2 of 49,152 tokens stay")
     for run in trace["runs"]:
         run["min_tokens_to_keep"] = 3
-    page.evaluate("draw", {**trace, "provenance": {**TRACE["provenance"], "revision": "later"}})
+    draw(page, {**trace, "provenance": {**TRACE["provenance"], "revision": "later"}})
     expect(page.locator(".sampler-odds .said").first).to_contain_text("3 of 49,152 tokens stay")
 
 
@@ -379,11 +379,11 @@ def test_table_lists_every_node(open_page) -> None:
 
 def test_states_without_a_picture(open_page) -> None:
     page = open_page()
-    page.evaluate("draw", None)
+    draw(page, None)
     expect(page.locator(".message")).to_contain_text("press Decode")
-    page.evaluate("draw", {"error": {"what": "The prompt is empty.", "remedy": "Write a few words."}})
+    draw(page, {"error": {"what": "The prompt is empty.", "remedy": "Write a few words."}})
     expect(page.get_by_role("alert")).to_have_text("The prompt is empty. Write a few words.")
-    page.evaluate("draw", {**TRACE, "example": True})
+    draw(page, {**TRACE, "example": True})
     expect(page.locator(".tag")).to_have_text("stored example")
     expect(page.get_by_role("alert")).to_have_count(0)
 
@@ -523,7 +523,7 @@ def test_what_is_drawn_over_another_looks_as_if_drawn_anew(open_page, change, vi
     for before in ([TRACE], []):
         page = open_page()
         for data in [*before, trace]:
-            page.evaluate("draw", data)
+            draw(page, data)
             show(page, view)
             page.wait_for_function("document.querySelector('.facts h2')")
         page.wait_for_timeout(150)  # the ranges below the odds wait a moment
@@ -669,5 +669,5 @@ def test_thinking_is_folded_in_the_text(open_page) -> None:
     expect(answer).to_be_focused()
     fold.locator("summary").click()
     expect(thought).to_be_visible()
-    page.evaluate("draw", {**trace, "done": True})
+    draw(page, {**trace, "done": True})
     expect(thought).to_be_visible()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, overflow
+from tests.browser.harness import axe_finds, draw, exported, figures, overflow
 from tests.browser.long_trace import TRACE, long_trace, parting
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "decoding" / "decoding" / "js"
@@ -148,7 +148,7 @@ def test_the_selected_token_stays_unfolded(open_page) -> None:
     page.get_by_role("button", name="fold", exact=True).click()
     expect(page.locator("g.selected")).to_have_attribute("data-key", key(FIRST, 15))
     assert folds(page)[:2] == [(7, 14), (16, 29)]
-    page.evaluate("draw", {**LONG, "done": True})
+    draw(page, {**LONG, "done": True})
     assert folds(page)[:2] == [(7, 14), (16, 29)], "the same run drawn again changes nothing"
 
 
@@ -159,7 +159,7 @@ def test_a_large_tree_draws_what_is_in_view_and_saves_the_whole(open_page) -> No
     page.wait_for_timeout(300)
     drawn = page.locator("svg.tree [role=treeitem]")
     total = page.evaluate("picture()").count("<text ")
-    page.evaluate("draw", {**trace, "done": True})
+    draw(page, {**trace, "done": True})
     page.locator('g[data-key=""]').focus()
     page.keyboard.press("End")
     last = "-".join(map(str, FIRST + FIRST))
@@ -285,7 +285,7 @@ def test_the_area_keeps_its_branch_while_the_tree_grows(open_page) -> None:
     page.locator(f'.cell[data-key="{key(FIRST, 3)}"]').click()
     page.keyboard.press("n")
     expect(page.locator(".crumbs [aria-current]")).to_contain_text("t5")
-    page.evaluate("draw", {**trace, "done": True})
+    draw(page, {**trace, "done": True})
     expect(page.locator(".crumbs [aria-current]")).to_contain_text("t5")
     page.keyboard.press("Backspace")
     expect(page.locator(".crumbs [aria-current]")).to_contain_text("t4")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, check_svg, exported, figures, overflow, show
+from tests.browser.harness import axe_in_light_and_dark, check_svg, draw, exported, figures, overflow, show
 
 FOLDER = Path(__file__).parents[2] / "spaces" / "dedup" / "dedup" / "js"
 VIEWS = ["threshold", "clusters", "bands", "table"]
@@ -536,10 +536,10 @@ def test_header_says_what_was_kept(open_page) -> None:
     expect(page.locator(".warnings")).to_contain_text("nothing to compare")
     seconds = re.compile(r"\d\u202fs$")
     expect(page.locator(".provenance")).not_to_have_text(seconds)  # of the machine that made the example
-    page.evaluate("draw", RUN)
+    draw(page, RUN)
     expect(page.locator(".provenance")).to_have_text(seconds)
     origin = CONTAMINATION["provenance"]
-    page.evaluate("draw", {**CONTAMINATION, "provenance": {**origin, "columns": [["text"], ["question"]]}})
+    draw(page, {**CONTAMINATION, "provenance": {**origin, "columns": [["text"], ["question"]]}})
     expect(page.locator(".provenance")).to_contain_text("train by text, test by question")
 
 
@@ -694,7 +694,7 @@ def test_chains_are_said_and_drawn(open_page) -> None:
     run = chain_run()
     run["request"] = {**run["request"], "method": "components"}
     run["graph"]["nodes"][0]["rank"], run["graph"]["nodes"][1]["rank"] = 0, 1
-    page.evaluate("draw", {**run, "run_id": "components"})
+    draw(page, {**run, "run_id": "components"})
     expect(page.locator(".members")).to_contain_text("joined through others")
 
 
@@ -705,9 +705,7 @@ def test_a_chain_that_nobody_compared_is_not_claimed(open_page) -> None:
     show(page, "clusters")
     expect(page.locator(".cluster-graph .edge")).to_have_count(2)
     expect(page.locator(".warning")).to_have_count(0)
-    page.evaluate(
-        "draw", {**run, "run_id": "whole", "recall_sample": {**run["recall_sample"], "complete": True}}
-    )
+    draw(page, {**run, "run_id": "whole", "recall_sample": {**run["recall_sample"], "complete": True}})
     expect(page.locator(".warning")).to_contain_text("but not like each other")
 
 
@@ -797,8 +795,8 @@ def test_bands_are_planned_in_the_browser(open_page) -> None:
     )
     page.get_by_role("button", name="Back to the run’s bands").click()
     expect(page.locator(".other-curve")).to_have_count(0)
-    page.evaluate(
-        "draw",
+    draw(
+        page,
         {
             **RUN,
             "run_id": "none",
@@ -865,22 +863,22 @@ def test_a_growing_run_keeps_what_the_visitor_chose(open_page) -> None:
     page.locator(".cluster-item").nth(1).click()
     title = page.locator(".cluster-detail h2").first.inner_text()
     page.locator(".members").evaluate("(element) => element.scrollTo(0, 20)")
-    page.evaluate("draw", growing(0.5))
+    draw(page, growing(0.5))
     assert page.locator(".cluster-detail h2").first.inner_text() == title
-    page.evaluate("draw", RUN)
+    draw(page, RUN)
     expect(page.locator('[role=tab][aria-selected="true"]')).to_have_text("Clusters")
     expect(page.get_by_label("Search clusters")).to_have_value("onions")
     expect(page.locator("progress")).to_have_count(0)
     show(page, "threshold")
     assert fact(page, "threshold") == "0.70"
-    page.evaluate("draw", {**RUN, "run_id": "another"})
+    draw(page, {**RUN, "run_id": "another"})
     assert fact(page, "threshold") == "0.80", "another run begins at its own threshold"
     assert page.evaluate("emitted.length") == 0, "nothing is chosen while a run grows"
 
 
 def test_states_without_a_picture(open_page) -> None:
     page = open_page()
-    page.evaluate("draw", None)
+    draw(page, None)
     expect(page.locator(".message")).to_contain_text("Nothing has been compared yet")
     stages = {
         "stage": "sign",
@@ -889,8 +887,8 @@ def test_states_without_a_picture(open_page) -> None:
         "max": 20000,
         "counts": {"rows": 20000, "candidates": 900},
     }
-    page.evaluate(
-        "draw",
+    draw(
+        page,
         {
             "kind": "dedup",
             "drawable": False,
@@ -904,9 +902,9 @@ def test_states_without_a_picture(open_page) -> None:
     expect(page.locator(".going")).to_contain_text("Signing rows 12,000 of 20,000")
     expect(page.locator(".going .readout")).to_contain_text("candidates")
     expect(page.locator("[role=tab]:visible")).to_have_count(0)
-    page.evaluate("draw", {"error": {"what": "The file has no text column.", "remedy": "Name one."}})
+    draw(page, {"error": {"what": "The file has no text column.", "remedy": "Name one."}})
     expect(page.get_by_role("alert")).to_have_text("The file has no text column. Name one.")
-    page.evaluate("draw", RUN)
+    draw(page, RUN)
     expect(page.get_by_role("alert")).to_have_count(0)
     expect(page.locator("svg.threshold-chart")).to_be_visible()
 
@@ -1038,7 +1036,7 @@ def test_pairs_are_judged_and_the_map_is_read(open_page) -> None:
     # another run of the same texts knows the labels
     other = copy.deepcopy(MEANING)
     other["run_id"] = "again"
-    page.evaluate("draw", other)
+    draw(page, other)
     show(page, "labels")
     expect(panel.locator(".label-dot.same")).to_have_count(3)
     show(page, "map")
@@ -1065,15 +1063,14 @@ def test_tabs_move_with_arrows(open_page) -> None:
         expect(page.locator("[role=tabpanel]:visible")).to_have_count(1)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("data", [RUN, CONTAMINATION, MEANING], ids=["run", "contamination", "meaning"])
-def test_axe_finds_nothing(open_page, data, scheme) -> None:
-    page = open_page(data, scheme=scheme)
+def test_axe_finds_nothing(open_page, data) -> None:
+    page = open_page(data)
     for tab in page.locator("[role=tab]:visible").all():
         tab.click()
         for button in page.locator("[role=tabpanel]:visible button[aria-expanded=false]").all()[:1]:
             button.click()
-        assert axe_finds(page) == [], tab.inner_text()
+        assert axe_in_light_and_dark(page) == [], tab.inner_text()
 
 
 @pytest.mark.parametrize("view", ["threshold", "clusters", "bands", "heatmap"])
@@ -1142,9 +1139,9 @@ def test_heatmap_opens_a_cells_rows(open_page) -> None:
     show(page, "leaks")
     expect(page.locator(".leaks-panel tbody tr")).to_have_count(4)
     expect(page.locator(".leaks-panel .pager")).to_contain_text(f"of {len(CONTAMINATION['leaks'])}")
-    page.evaluate("draw", {"error": {"what": "Too many rows.", "remedy": "Lower the limit."}})
+    draw(page, {"error": {"what": "Too many rows.", "remedy": "Lower the limit."}})
     expect(page.get_by_role("alert")).to_have_text("Too many rows. Lower the limit.")
-    page.evaluate("draw", RUN)
+    draw(page, RUN)
     expect(page.locator("svg.threshold-chart")).to_be_visible()
 
 
@@ -1158,8 +1155,8 @@ def test_missing_parts_of_a_comparison_do_no_harm(open_page) -> None:
     }
     page = open_page({"kind": "contamination"})
     expect(page.locator(".message")).to_contain_text("choose the splits")
-    page.evaluate(
-        "draw",
+    draw(
+        page,
         {
             "kind": "contamination",
             "drawable": False,
@@ -1169,10 +1166,10 @@ def test_missing_parts_of_a_comparison_do_no_harm(open_page) -> None:
         },
     )
     expect(page.locator(".going")).to_contain_text("Comparing splits")
-    page.evaluate("draw", empty)
+    draw(page, empty)
     expect(page.locator(".heatmap-panel h2").first).to_have_text("No row has a match.")
     show(page, "leaks")
-    page.evaluate("draw", {**CONTAMINATION, "texts": {}})
+    draw(page, {**CONTAMINATION, "texts": {}})
     page.locator(".leaks-panel button.fold").first.click()
     expect(page.locator(".leaks-panel .diff")).to_contain_text("not sent to the page")
 

@@ -16,7 +16,7 @@ from evaluation.arena_finding import verdicts
 from evaluation.request import JudgeRequest
 from evaluation.strengths import Met, agreement, strengths
 from shared.paired import exchange_p
-from tests.browser.harness import axe_finds, check_svg, exported, figures, hostile, show
+from tests.browser.harness import axe_finds, check_svg, draw, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 FOLDER = SPACE / "evaluation" / "js"
@@ -135,17 +135,17 @@ def test_all_pairs_can_be_voted_and_a_new_run_forgets(open_page) -> None:
         page.keyboard.press(str(1 + number % 4))
     expect(page.locator(".vote-panel .said")).to_have_text(f"All {len(OPEN)} pairs have a vote.")
     page.keyboard.press("1")
-    page.evaluate("draw", {**STORED, "run_id": "1"})
+    draw(page, {**STORED, "run_id": "1"})
     expect(page.locator(".vote-panel .said")).to_have_text(f"Pair 1 of {len(OPEN)}")
     pair = next(one for one in STORED["pairs"] if not one["same"])
-    page.evaluate("draw", {**STORED, "run_id": "2", "pairs": [pair]})
+    draw(page, {**STORED, "run_id": "2", "pairs": [pair]})
     page.locator(".arena-vote").focus()
     page.keyboard.press("1")
     expect(page.locator(".vote-panel .said")).to_have_text("The pair has a vote.")
-    page.evaluate("draw", {**STORED, "pairs": [], "prompts": [], "ranks": [], "done": False})
+    draw(page, {**STORED, "pairs": [], "prompts": [], "ranks": [], "done": False})
     for view in VIEWS:
         show(page, view)
-    page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
+    draw(page, {"error": {"what": "It failed.", "remedy": "Do this."}})
     for panel in page.locator("[role=tabpanel]").all():
         expect(panel).to_be_hidden()
 
@@ -184,7 +184,7 @@ def test_the_exported_file_votes_and_keeps_votes(browser, tmp_path) -> None:
 
 def test_hostile_texts_stay_text_and_it_fits_a_phone(open_page) -> None:
     page = open_page()
-    page.evaluate("draw", hostile(copy.deepcopy(STORED), "<img src=x onerror=alert(1)>\u202e", SPARE))
+    draw(page, hostile(copy.deepcopy(STORED), "<img src=x onerror=alert(1)>\u202e", SPARE))
     page.locator(".arena-vote").focus()
     page.keyboard.press("1")
     for view in VIEWS:

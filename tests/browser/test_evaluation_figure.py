@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, hostile
+from tests.browser.harness import axe_finds, draw, exported, figures, hostile
 
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 FOLDER = SPACE / "evaluation" / "js"
@@ -137,12 +137,12 @@ def test_a_run_grows_and_says_no_verdict(open_page) -> None:
     page = open_page({**some, "scores": [], "differences": [], "calibration": [], "items": [], "reads": []})
     for view in VIEWS:
         show(page, view)
-    page.evaluate("draw", some)
+    draw(page, some)
     for view in VIEWS:
         show(page, view)
     expect(page.locator(".figure-title")).to_contain_text("no verdict")
     expect(page.get_by_role("button", name="Download the scores as CSV")).to_have_count(0)
-    page.evaluate("draw", STORED)
+    draw(page, STORED)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the scores as CSV").click()
     assert download.value.path().read_text(encoding="utf-8") == STORED["summary"]["csv"]
@@ -154,7 +154,7 @@ def test_the_texts_of_a_model_are_saved_and_stay_chosen(open_page) -> None:
     page.locator(".eval-share select").focus()
     page.locator(".eval-share select").select_option("1")
     expect(page.locator(".eval-share select")).to_be_focused()
-    page.evaluate("draw", copy.deepcopy(STORED))
+    draw(page, copy.deepcopy(STORED))
     one, markdown = STORED["summary"]["models"][1], STORED["summary"]["markdown"]
     texts = page.locator(".eval-share pre").evaluate_all("all => all.map((each) => each.textContent)")
     card = f"{one['head']}\n## Evaluation\n\n{markdown}"
@@ -162,7 +162,7 @@ def test_the_texts_of_a_model_are_saved_and_stay_chosen(open_page) -> None:
     with page.expect_download() as download:
         page.get_by_role("button", name="Save: Results for the Hub").click()
     assert download.value.path().read_text(encoding="utf-8") == one["results"]
-    page.evaluate("draw", {**STORED, "run_id": "1", "done": False, "summary": None})
+    draw(page, {**STORED, "run_id": "1", "done": False, "summary": None})
     expect(page.locator(".eval-share")).to_have_text("The texts come when the run is over.")
 
 
@@ -196,11 +196,11 @@ def test_calibration_is_shown_by_set(open_page) -> None:
 
 def test_an_error_leaves_no_earlier_picture(open_page) -> None:
     page = open_page(STORED)
-    page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
+    draw(page, {"error": {"what": "It failed.", "remedy": "Do this."}})
     expect(page.locator("[role=alert]")).to_have_text("It failed. Do this.")
     expect(page.locator(".figure-title")).to_have_text("")
     expect(page.locator(".scores-panel")).to_be_hidden()
-    page.evaluate("draw", STORED)
+    draw(page, STORED)
     expect(page.locator(".scores-panel")).to_be_visible()
 
 
@@ -265,7 +265,7 @@ def test_what_a_corpus_holds_is_shown_with_the_items(open_page) -> None:
     page.locator("[data-key=filter]").select_option("held")
     expect(page.locator(".items-panel tbody").first.locator("tr")).to_have_count(2)
     expect(page.locator(".eval-detail")).to_contain_text("Row 4 of the corpus has 6 of its 6 words in a row")
-    page.evaluate("draw", STORED)
+    draw(page, STORED)
     expect(page.locator('[data-view="corpus"]')).to_be_hidden()
     expect(page.locator("[data-key=filter] option[value=held]")).to_have_count(0)
     long = ["    total = 0\n    for number in numbers:\n        total " + end for end in ("+= 1", "-= 1")]
@@ -278,7 +278,7 @@ def test_what_a_corpus_holds_is_shown_with_the_items(open_page) -> None:
 def test_hostile_texts_stay_text(open_page) -> None:
     page = open_page()
     text = "<img src=x onerror=alert(1)>\u202e"
-    page.evaluate("draw", hostile(in_a_corpus(), text, SPARE))
+    draw(page, hostile(in_a_corpus(), text, SPARE))
     for view in [*VIEWS, "corpus"]:
         show(page, view)
 

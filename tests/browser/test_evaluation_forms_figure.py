@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, check_svg, exported, figures, hostile, show
+from tests.browser.harness import axe_finds, check_svg, draw, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
 FOLDER = SPACE / "evaluation" / "js"
@@ -94,10 +94,10 @@ def test_it_grows_and_a_form_may_be_left_out(open_page) -> None:
     for view in VIEWS:
         show(page, view)
     none = {"forms": [], "answers": [[], []], "scores": [], "differences": [], "spreads": [], "done": False}
-    page.evaluate("draw", {**STORED, **none, "verdicts": ["Before the first form"]})
+    draw(page, {**STORED, **none, "verdicts": ["Before the first form"]})
     for view in VIEWS:
         show(page, view)
-    page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
+    draw(page, {"error": {"what": "It failed.", "remedy": "Do this."}})
     expect(page.locator("[role=alert]")).to_contain_text("It failed.")
     expect(page.locator(".eval-mark")).to_have_count(0)
     for panel in page.locator("[role=tabpanel]").all():
@@ -106,7 +106,7 @@ def test_it_grows_and_a_form_may_be_left_out(open_page) -> None:
 
 def test_hostile_texts_stay_text_and_phones_show_all(open_page, browser, tmp_path) -> None:
     page = open_page()
-    page.evaluate("draw", hostile(copy.deepcopy(STORED), "<img src=x onerror=alert(1)>\u202e", SPARE))
+    draw(page, hostile(copy.deepcopy(STORED), "<img src=x onerror=alert(1)>\u202e", SPARE))
     for view in VIEWS:
         show(page, view)
     page = open_page(STORED, width=360, scheme="dark")

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from finetuning import examples
-from tests.browser.harness import axe_finds, exported, figures, hostile, overflow, show
+from tests.browser.harness import axe_finds, draw, exported, figures, hostile, overflow, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "finetuning"
 FOLDER = SPACE / "finetuning" / "js"
@@ -110,9 +110,9 @@ def test_rows_are_counted(open_page) -> None:
 
 def test_an_error_and_nothing_have_words(open_page) -> None:
     page = open_page()
-    page.evaluate("draw", None)
+    draw(page, None)
     expect(page.locator(".state")).to_contain_text("Paste a conversation")
-    page.evaluate("draw", {"error": {"what": "There are no rows.", "remedy": "Give some."}})
+    draw(page, {"error": {"what": "There are no rows.", "remedy": "Give some."}})
     expect(page.get_by_role("alert")).to_have_text("There are no rows. Give some.")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, hostile, show
+from tests.browser.harness import axe_finds, draw, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "finetuning"
 FOLDER = SPACE / "finetuning" / "js"
@@ -52,7 +52,7 @@ def test_rows_are_answers_with_their_rewards_and_tokens_that_were_pushed(open_pa
     for answer in data["rounds"][0]["groups"][0]["answers"]:
         answer |= {"moved": None, "advantage": None, "reward": None, "parts": [], "clipped": []}
     data["rounds"][0]["groups"][0] |= {"mean": None, "deviation": None}
-    page.evaluate("draw", data)
+    draw(page, data)
     show(page, "group")
     expect(page.locator(".grpo-group")).to_contain_text("The answers are being sampled")
     for view in VIEWS:
@@ -65,7 +65,7 @@ def test_hostile_texts_stay_text_and_a_phone_holds_them(open_page) -> None:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert axe_finds(page) == []
-    page.evaluate("draw", hostile(copy.deepcopy(LENGTH), "<img src=x onerror=alert(1)>\u202e", SPARE))
+    draw(page, hostile(copy.deepcopy(LENGTH), "<img src=x onerror=alert(1)>\u202e", SPARE))
     for view in VIEWS:
         show(page, view)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, hostile, show
+from tests.browser.harness import axe_finds, draw, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "finetuning"
 FOLDER = SPACE / "finetuning" / "js"
@@ -144,7 +144,7 @@ def test_orpo_and_kto_say_what_they_follow(open_page) -> None:
         data = {**preferring(wanted, -2), "objective": "kto", "run_id": words}
         for step in data["runs"][0]["steps"]:
             step["z0"] = 0.25
-        page.evaluate("draw", data)
+        draw(page, data)
         show(page, "curves")
         expect(why).to_contain_text(words)
         expect(why).to_contain_text("z₀ of the last step is 0.25")
@@ -172,7 +172,7 @@ def test_a_run_grows(open_page) -> None:
     page = open_page({**data, "done": False, "runs": [{**run, "steps": [], "marks": run["marks"][:1]}]})
     for view in VIEWS:
         show(page, view)
-    page.evaluate("draw", data)
+    draw(page, data)
     show(page, "cooling")
     expect(page.locator(".cooling-panel output")).to_have_text(str(run["marks"][-1]["step"]))
 
@@ -199,7 +199,7 @@ def test_what_is_said_of_the_rows_follows_from_them(open_page) -> None:
 def test_hostile_texts_stay_text(open_page) -> None:
     page = open_page()
     text = "<img src=x onerror=alert(1)>\u202e"
-    page.evaluate("draw", hostile(copy.deepcopy(RUNS["two"]), text, SPARE))
+    draw(page, hostile(copy.deepcopy(RUNS["two"]), text, SPARE))
     for view in VIEWS:
         show(page, view)
 

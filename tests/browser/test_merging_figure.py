@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, hostile
+from tests.browser.harness import axe_in_light_and_dark, draw, exported, figures, hostile
 
 ROOT = Path(__file__).parents[2] / "spaces" / "merging"
 FOLDER = ROOT / "merging" / "js"
@@ -74,10 +74,10 @@ def test_the_table_says_what_was_measured(open_page) -> None:
     for model in data["models"]:
         parted = {"count": 7, "of": 20, "low": 0.18, "high": 0.57}
         model["shares"]["breaks_off"] = parted if model["role"] != "child" else {**parted, "low": 0.56}
-    page.evaluate("draw", data)
+    draw(page, data)
     expect(said).to_have_count(0)
     data["models"][-1]["shares"]["breaks_off"] = {"count": 17, "of": 20, "low": 0.64, "high": 0.95}
-    page.evaluate("draw", data)
+    draw(page, data)
     expect(said).to_contain_text("in 17 of 20 answers, a parent in 7 at most")
 
 
@@ -225,7 +225,7 @@ def test_a_growing_plane_fills_in_and_keeps_the_choice(open_page) -> None:
     page.locator(".map svg").first.focus()
     page.keyboard.press("ArrowUp")
     chosen = page.locator(".readout h2").inner_text()
-    page.evaluate("draw", PLANE)
+    draw(page, PLANE)
     assert (
         page.locator("svg .patch").count() == 4 * 24 * 24
         and page.locator(".readout h2").inner_text() == chosen
@@ -247,7 +247,7 @@ def test_a_search_is_drawn_over_the_plane_and_its_warning_stands(open_page) -> N
         "best": {**some, "weights": [0.7, 0.5], "score": -1.2},
         "held_out": {**some, "weights": [0.7, 0.5], "score": -1.4},
     }
-    page.evaluate("draw", {**PLANE, "points": [], "search": search})
+    draw(page, {**PLANE, "points": [], "search": search})
     expect(page.locator("svg .candidate")).to_have_count(4)
     assert page.locator("svg .patch").count() > 0, "the plane measured before stays below"
     expect(page.locator(".warnings")).to_contain_text("10 of 10 on the fit prompts")
@@ -355,7 +355,7 @@ def test_a_report_grows(open_page) -> None:
     expect(page.locator("svg .share-sure")).to_have_count(len(REPORT["roots"]))
     show(page, "For the card")
     expect(page.locator("#root")).to_contain_text("once the report is complete")
-    page.evaluate("draw", REPORT)
+    draw(page, REPORT)
     expect(page.locator(".report-badge")).to_contain_text(REPORT["badge"]["message"])
     expect(page.get_by_label("A section of Markdown")).to_contain_text("## Merge report")
 
@@ -408,7 +408,7 @@ def big_tree(count: int) -> dict:
 
 def test_a_tree_of_three_hundred_is_drawn_searched_and_walked(open_page) -> None:
     page = open_page()
-    page.evaluate("draw", big_tree(300))
+    draw(page, big_tree(300))
     expect(page.locator(".member-box")).to_have_count(300)
     box = page.locator(".member-box").first.bounding_box()
     assert box["height"] * 12.5 / 42 >= 7, "names stay legible in the first view"
@@ -439,8 +439,8 @@ def test_a_tree_says_who_is_in_it_and_why(open_page) -> None:
     for colour in ("licence", "author", "created", "downloads", "share"):
         page.get_by_label("Colour by").select_option(colour)
         assert page.locator(".legend-row .swatch-item").count() > 2
-    page.evaluate(
-        "draw",
+    draw(
+        page,
         {
             **TREE,
             "tested": {
@@ -475,24 +475,21 @@ def test_a_hostile_recipe_stays_text(open_page) -> None:
     page = open_page(data)
     assert page.locator("#root img, #root script").count() == 0
     expect(page.locator("#root")).to_contain_text("<img src=x onerror=alert(1)>")
-    page.evaluate(
-        "draw", {**data, "recipe": {"merge_method": 7, "models": "x", "slices": [None], "parameters": []}}
-    )
+    draw(page, {**data, "recipe": {"merge_method": 7, "models": "x", "slices": [None], "parameters": []}})
     expect(page.locator("#root .form")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("kind", [*VIEWS, "editor"])
-def test_axe_and_phones(open_page, kind, scheme) -> None:
+def test_axe_and_phones(open_page, kind) -> None:
     data, views = VIEWS.get(kind, (None, ()))
     data = data or editor_data()
-    page = open_page(data, scheme=scheme)
-    phone = open_page(data, scheme=scheme, width=360)
+    page = open_page(data)
+    phone = open_page(data, width=360)
     for view in views or (None,):
         if view:
             show(page, view)
             show(phone, view)
-        assert axe_finds(page) == [], view
+        assert axe_in_light_and_dark(page) == [], view
         assert phone.evaluate("document.documentElement.scrollWidth") <= 360, view
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.harness import axe_finds, exported, figures, overflow, show
+from tests.browser.harness import axe_in_light_and_dark, draw, exported, figures, overflow, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "decoding"
 FOLDER = SPACE / "decoding" / "js"
@@ -151,13 +151,12 @@ def test_hostile_texts_stay_text_and_widen_nothing(open_page, width) -> None:
         assert overflow(page) == 0, view
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing(open_page, scheme) -> None:
-    page = open_page(PAIR, scheme=scheme)
+def test_axe_finds_nothing(open_page) -> None:
+    page = open_page(PAIR)
     for view in VIEWS:
         show(page, view)
         page.wait_for_timeout(250)
-        assert axe_finds(page) == [], view
+        assert axe_in_light_and_dark(page) == [], view
 
 
 def test_a_growing_comparison_keeps_its_height(open_page) -> None:
@@ -165,7 +164,7 @@ def test_a_growing_comparison_keeps_its_height(open_page) -> None:
     expect(page.locator(".strip")).to_contain_text("once both texts are written")
     height = page.locator("svg.tree").bounding_box()["height"]
     expect(page.locator(".pair-summary")).to_have_count(0)
-    page.evaluate("draw", EXPERT)
+    draw(page, EXPERT)
     expect(page.locator(".pair-summary")).to_have_count(1)
     assert page.locator("svg.tree").bounding_box()["height"] == pytest.approx(height, abs=2)
 
@@ -188,7 +187,7 @@ def test_what_is_drawn_over_another_looks_as_if_drawn_anew(open_page, view) -> N
     for before in ([EXPERT, same()], []):
         page = open_page()
         for data in [*before, PAIR]:
-            page.evaluate("draw", data)
+            draw(page, data)
             show(page, view)
         pictures.append(page.evaluate(VISIBLE))
     assert pictures[0] == pictures[1]
@@ -198,16 +197,16 @@ def test_the_other_figure_follows_and_comes_back(open_page) -> None:
     """A page has one renderer for all figures of the Space."""
     trace = json.loads((SPACE / "examples" / "lighthouse.json").read_text(encoding="utf-8"))
     page = open_page(PAIR)
-    page.evaluate("draw", trace)
+    draw(page, trace)
     expect(page.locator(".figure-title")).to_contain_text("lighthouse")
-    page.evaluate("draw", PAIR)
+    draw(page, PAIR)
     expect(page.locator(".figure-title")).to_have_text(PAIR["finding"])
 
 
 def test_an_error_and_a_cancelled_run(open_page) -> None:
     page = open_page({"error": {"what": "It failed.", "remedy": "Try <b>again</b>."}})
     expect(page.get_by_role("alert")).to_contain_text("It failed. Try <b>again</b>.")
-    page.evaluate("draw", {**growing(EXPERT, 4), "cancelled": True})
+    draw(page, {**growing(EXPERT, 4), "cancelled": True})
     expect(page.locator(".tags")).to_contain_text("stopped early")
     expect(page.locator(".state > *")).to_have_count(0)
 

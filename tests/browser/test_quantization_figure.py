@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 from quantization import metrics
-from tests.browser.harness import axe_finds, exported, figures
+from tests.browser.harness import axe_in_light_and_dark, draw, exported, figures
 
 ROOT = Path(__file__).parents[2] / "spaces" / "quantization"
 FOLDER = ROOT / "quantization" / "js"
@@ -266,25 +266,25 @@ def test_a_growing_run_keeps_the_view_and_room_for_every_row(open_page) -> None:
     expect(page.locator("#root")).to_contain_text("No format has been measured yet.")
     show(page, "Table")
     expect(page.locator("table.rows > tbody > tr")).to_have_count(1 + len(COMPARE["rows"]))
-    page.evaluate("draw", growing(2))
+    draw(page, growing(2))
     expect(page.get_by_role("tab", name="Table", exact=True)).to_have_attribute("aria-selected", "true")
     expect(page.locator("table.rows > tbody > tr")).to_have_count(1 + len(COMPARE["rows"]))
     expect(page.locator("table.rows")).to_contain_text("measuring")
     failed = growing(2)
     failed["rows"][2] |= {"status": "failed", "error": {"what": HOSTILE, "remedy": "Take another."}}
-    page.evaluate("draw", failed)
+    draw(page, failed)
     expect(page.locator("table.rows")).to_contain_text(HOSTILE)
-    page.evaluate("draw", {"error": {"what": "It was cancelled.", "remedy": "Press Compare."}})
+    draw(page, {"error": {"what": "It was cancelled.", "remedy": "Press Compare."}})
     expect(page.get_by_role("alert")).to_contain_text("It was cancelled.")
     expect(page.locator("table.rows")).to_contain_text("gguf:Q8_0")
 
 
 def test_the_states_without_a_picture(open_page) -> None:
     page = open_page()
-    page.evaluate("draw", None)
+    draw(page, None)
     expect(page.locator("#root")).to_contain_text("press Compare")
-    page.evaluate(
-        "draw",
+    draw(
+        page,
         {
             "kind": "lab",
             "done": False,
@@ -294,7 +294,7 @@ def test_the_states_without_a_picture(open_page) -> None:
         },
     )
     expect(page.locator("#root")).to_contain_text("Quantizing")
-    page.evaluate("draw", {"error": {"what": f"No such weight {HOSTILE}.", "remedy": "Choose another."}})
+    draw(page, {"error": {"what": f"No such weight {HOSTILE}.", "remedy": "Choose another."}})
     expect(page.get_by_role("alert")).to_contain_text(HOSTILE)
     assert page.locator("img").count() == 0
 
@@ -443,7 +443,7 @@ def test_an_answer_that_comes_late_is_not_shown(open_page) -> None:
     page.evaluate("(block) => waiting[0]({...block, label: 'first'})", block)
     rows.fill("5")
     rows.press("Enter")
-    page.evaluate("draw", {**LAB, "run_id": "another"})
+    draw(page, {**LAB, "run_id": "another"})
     page.evaluate("(block) => waiting[2]({...block, label: 'third'})", block)
     page.wait_for_timeout(100)
     assert "first" not in shown.inner_text() and "third" not in shown.inner_text()
@@ -492,22 +492,21 @@ def test_hostile_texts_stay_text(open_page) -> None:
     page = open_page(data)
     for view in COMPARE_VIEWS:
         show(page, view)
-    page.evaluate("draw", {**copy.deepcopy(LAB), "title": HOSTILE, "tensor": HOSTILE, "type": HOSTILE})
+    draw(page, {**copy.deepcopy(LAB), "title": HOSTILE, "tensor": HOSTILE, "type": HOSTILE})
     for view in LAB_VIEWS:
         show(page, view)
     assert page.locator("img").count() == 0
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize(
     ("data", "views"), [(COMPARE, COMPARE_VIEWS), (LAB, LAB_VIEWS)], ids=["compare", "lab"]
 )
-def test_axe_and_phones(open_page, data, views, scheme) -> None:
-    page = open_page(data, width=360, scheme=scheme)
+def test_axe_and_phones(open_page, data, views) -> None:
+    page = open_page(data, width=360)
     for view in views:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, view
-        assert axe_finds(page) == [], view
+        assert axe_in_light_and_dark(page) == [], view
 
 
 @pytest.mark.parametrize("data", [COMPARE, LAB], ids=["compare", "lab"])

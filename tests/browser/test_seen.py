@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops
 from playwright.sync_api import expect
 
-from tests.browser.harness import exported, figures, opened
+from tests.browser.harness import draw, exported, figures, opened
 
 SPACES = Path(__file__).parents[2] / "spaces"
 
@@ -211,7 +211,7 @@ def test_what_does_not_fit_is_said(browser, wrong):
         said = page.locator(".warnings").inner_text()
         assert "does not fit" in said and "copy the link below" in said
         assert seen_of(page) is None
-        page.evaluate("draw", stored("dedup", "kitchen"))
+        draw(page, stored("dedup", "kitchen"))
         assert "does not fit" not in page.locator(".warnings").inner_text()
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from decoding.speculative.forecast import independent
-from tests.browser.harness import axe_finds, exported, figures, hostile, show
+from tests.browser.harness import axe_finds, draw, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "decoding"
 FOLDER = SPACE / "decoding" / "js"
@@ -149,11 +149,11 @@ def test_a_growing_figure_keeps_the_selected_place(open_page):
     data["exactness"] |= {"tokens": 0, "difference": None}
     page = open_page({**data, "rounds": data["rounds"][:3]})
     page.locator('[data-key="1/0"]').click()
-    page.evaluate("draw", data)
+    draw(page, data)
     expect(page.locator('[data-key="1/0"]')).to_have_attribute("aria-pressed", "true")
     expect(page.locator('[data-key="1/0"]')).to_be_focused()
     expect(page.locator("[data-view=lengths]")).to_be_hidden()
-    page.evaluate("draw", DRAWN)
+    draw(page, DRAWN)
     expect(page.locator(".details")).to_contain_text("Round 2")
 
 
@@ -184,7 +184,7 @@ def test_an_error_and_nothing_yet(open_page):
     }
     page = open_page(waiting)
     expect(page.locator(".state")).to_contain_text("Loading x")
-    page.evaluate("draw", {"error": {"what": "It broke.", "remedy": "Mend it."}})
+    draw(page, {"error": {"what": "It broke.", "remedy": "Mend it."}})
     expect(page.locator("[role=alert]")).to_contain_text("It broke.")
 
 

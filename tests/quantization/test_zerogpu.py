@@ -13,9 +13,11 @@ import httpx
 import pytest
 from gradio_client.exceptions import AppError
 
+from shared import models
+from tests import zoo
 from tests.shared import zerogpu
 
-FAST = {"context": 64, "windows": 1, "formats": ["own:absmax-int8"]}
+FAST = {"model": str(zoo.folder("llama3")), "context": 64, "windows": 1, "formats": ["own:absmax-int8"]}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,8 @@ def test_an_uploaded_file_is_read_in_the_worker(emulated):
     for name, content in ((path.name, path.read_bytes()), ("mine.gguf", b"GGUF" + bytes(2_000))):
         (found,) = httpx.post(f"{server.url}/gradio_api/upload", files={"files": (name, content)}).json()
         names[name] = "published:upload:" + "/".join(Path(found).parts[-2:])
-    answer = client.predict(**{**FAST, "formats": list(names.values())}, api_name="/compare")
+    asked = {**FAST, "model": models.EMBEDDED_MODEL, "formats": list(names.values())}
+    answer = client.predict(**asked, api_name="/compare")
     read, broken = answer["rows"]
     assert read["status"] == "done" and read["kld"]["mean"] < 1e-9, "the embedded copy is this file"
     assert read["file_bytes"] == path.stat().st_size and read["version"] == "a file of yours"
@@ -62,7 +65,7 @@ def test_an_uploaded_file_is_read_in_the_worker(emulated):
 def test_a_set_is_written_in_the_worker_and_packed_outside(emulated):
     scheduler, server, client = emulated
     scheduler.answer = "ok"
-    values = {"formats": ["bitsandbytes:nf4", "own:nf4"], "context": 64, "windows": 1}
+    values = {**FAST, "formats": ["bitsandbytes:nf4", "own:nf4"]}
     path, card = client.predict(**values, api_name="/quantize_set")
     with zipfile.ZipFile(path) as archive:
         assert "bitsandbytes-nf4/model.safetensors" in archive.namelist()
