@@ -716,18 +716,19 @@ def bring(
         raise VisitorError("You are not signed in to the Hub.", "Sign in beside this button, then open it.")
     if not reachable():
         raise VisitorError("The Hub cannot be reached from here.", "Try again in a minute.")
+    sha: str | None
+    about: Any  # what its card states
     try:
         if kind == "model":
             model, _, size = _inspected(repository, max_parameters, None, limits.MAX_SESSION_BYTES, token)
             names = [one.rfilename for one in _needed(model)]
-            sha, head = model.sha, model.card_data and model.card_data.to_dict()
+            sha, about = model.sha, model.card_data
         else:
             rows = HfApi(token=token).dataset_info(
                 repository, files_metadata=True, timeout=limits.HUB_TIMEOUT
             )
             name, size = _rows_in(rows.siblings or [], repository, file)
-            names, sha = [name], rows.sha
-            head = rows.card_data and rows.card_data.to_dict()
+            names, sha, about = [name], rows.sha, rows.card_data
         check_disk(f"{repository} has", size)
         snapshot_download(
             repository,
@@ -740,7 +741,7 @@ def bring(
     except (HfHubHTTPError, OSError) as error:
         raise _not_read(repository, error) from None
     shutil.rmtree(folder / ".cache", ignore_errors=True)
-    stated = head.get("license") if head else ""
+    stated = about.to_dict().get("license") if about else ""
     return names, stated if isinstance(stated, str) else ""
 
 
