@@ -1,5 +1,5 @@
 """What is said to a model and what it answers: prompts as token ids, the tokens that end a text, greedy
-answers.
+answers. It is long because what a prompt is, where an answer ends and how several are read at once must agree.
 """
 
 from __future__ import annotations
