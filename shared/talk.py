@@ -1,5 +1,5 @@
 """What is said to a model and what it answers: prompts as token ids, the tokens that end a text, greedy
-answers. It is long because what a prompt is, where an answer ends and how several are read at once must agree.
+answers. It is long because where a prompt ends and an answer begins has to be seen in one place.
 """
 
 from __future__ import annotations

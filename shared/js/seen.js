@@ -207,12 +207,17 @@ function controlsOf(root) {
   return named(root, SETTABLE, (control) => {
     const label = control.closest("label");
     // a word that the page explains is an element of its own
-    const words = [...(label?.childNodes ?? [])].filter((node) =>
-      /^(#text|DFN)$/.test(node.nodeName),
+    const words = [...(label?.childNodes ?? [])].filter(
+      (node) => node.nodeName === "#text" || isWords(node),
     );
     const said = control.getAttribute("aria-label") ?? words.map((one) => one.textContent).join("");
     return said.trim().slice(0, 40);
   });
+}
+
+/** @param {Node} node */
+function isWords(node) {
+  return node instanceof Element && node.matches("dfn, .words");
 }
 
 /** @param {HTMLSelectElement | HTMLInputElement} control */

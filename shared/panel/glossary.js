@@ -99,6 +99,11 @@ export function renderGlossary(element, { terms }) {
       const parent = text.parentElement;
       if (!found || !parent || parent.closest(NOT_IN) || !parent.checkVisibility()) continue;
       const term = /** @type {number} */ (places.get(found[0].toLowerCase()));
+      if (/flex|grid/.test(getComputedStyle(parent).display)) {
+        const whole = h("span", { class: "words" }); // or the word would stand apart, as an item
+        text.replaceWith(whole);
+        whole.append(text);
+      }
       const rest = text.splitText(found.index);
       rest.splitText(found[0].length);
       rest.replaceWith(markOf(found[0], term));

@@ -11,12 +11,23 @@ from tests.browser.harness import SMALL, axe_in_both_schemes, opened, overflow
 def test_words_are_explained_on_focus_hover_and_touch(browser, suite_url):
     with opened(browser, f"{suite_url}/dedup/", "#figure .course-figure", has_touch=True) as page:
         tip = page.locator("#term-tip")
+        page.locator("main:visible").evaluate(
+            """main => main.insertAdjacentHTML(
+                "beforeend", '<p id="row" style="display: flex; gap: 6px">KL 1.5, perplexity, n = 3</p>')"""
+        )
         expect(page.locator("dfn.term").first).to_be_visible(timeout=20_000)
         page.wait_for_timeout(1000)
         marks = page.locator("dfn.term:visible")
         words = [word.lower() for word in marks.all_inner_texts()]
         assert len(words) > 2 and len(words) == len(set(words)), words
         known = {word.lower(): says for names, says in TERMS.items() for word in names}
+        # a word that is an item of its own would stand apart from what follows it
+        apart = (
+            "marks => marks.filter(m => /flex|grid/.test(getComputedStyle(m.parentElement).display)).length"
+        )
+        assert marks.evaluate_all(apart) == 0 < page.locator(".words > dfn.term").count()
+        # as an item of its own a word would stand apart from what follows it
+        assert page.locator("#row dfn").count() and page.locator("#row > *").count() == 1
         marks.first.focus()
         expect(tip).to_have_text(known[words[0]])
         expect(marks.first).to_have_attribute("aria-describedby", "term-tip")
