@@ -49,7 +49,7 @@ QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """Settings of a page's events: they are no endpoints, and the figure shows the progress."""
 
 LIGHT: dict[str, Any] = {"queue": False, **QUIET}
-"""Of events that answer at once."""
+"""Of events that answer at once and raise nothing: Gradio shows what queued events raise, no others."""
 
 MODEL: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}
 """Of events and endpoints that run a model: one at a time."""

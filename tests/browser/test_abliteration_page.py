@@ -194,6 +194,13 @@ def rows_of_a_table_are_uploaded_with_their_column(page, tmp_path) -> None:
             page.locator("#upload-positive").click()
         chooser.value.set_files(path)
         expect(page.locator("#positive textarea")).to_have_value(text, timeout=30_000)
+    path = tmp_path / "pictures.csv"
+    path.write_bytes(b"\x89PNG\xff\x00\n")
+    with page.expect_file_chooser() as chooser:
+        page.locator("#upload-positive").click()
+    chooser.value.set_files(path)
+    expect(page.locator(".toast-body")).to_contain_text("The file is not text.", timeout=30_000)
+    page.get_by_label("Close message").or_(page.locator(".toast-close")).first.click()
 
 
 def test_own_sets_are_uploaded_checked_and_a_run_can_be_cancelled(page, tmp_path):

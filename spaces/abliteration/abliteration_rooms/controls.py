@@ -22,7 +22,7 @@ from shared import gpu, page, shelf
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder
-from shared.room import LIGHT, Data, Room, Run, Values, control_value, open_room
+from shared.room import LIGHT, QUIET, Data, Room, Run, Values, control_value, open_room
 from shared.rules import KINDS
 
 TITLE = "Abliteration"
@@ -261,7 +261,7 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
                         min_width=200,
                         elem_id=f"column-{name}",
                     )
-                button.upload(upload, [button, column], [box], **LIGHT)
+                button.upload(upload, [button, column], [box], **QUIET)  # queued: an error needs the queue
     return own
 
 

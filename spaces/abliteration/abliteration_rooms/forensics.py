@@ -17,7 +17,7 @@ from shared import gpu, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder
-from shared.room import LIGHT, Data, Room, cancel_button, drawing, open_room, run_button
+from shared.room import QUIET, Data, Room, cancel_button, drawing, open_room, run_button
 from shared.steps import last, paced
 
 SECONDS = 90
@@ -129,7 +129,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[ForensicsRequest]:
             upload = gr.UploadButton(
                 "Upload it", file_types=[".json"], size="sm", scale=0, min_width=140, elem_id="upload-record"
             )
-    upload.upload(uploaded, [upload], [text], **LIGHT)
+    upload.upload(uploaded, [upload], [text], **QUIET)  # queued: an error needs the queue
     figure = Figure(first, folder=RENDERER, title=f"{TITLE}: forensics", elem_id="forensics")
     controls = {
         "base": base,
