@@ -39,16 +39,13 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
             page = browser.new_page(viewport={"width": 1180, "height": 640})
             page.goto(server.url)
-            page.screenshot(path=ROOT / "docs/landing.png", full_page=True)
+            previews.save(page.screenshot(full_page=True), ROOT / "docs/landing.png")
             for space in suite.names():
                 if not (ROOT / f"tests/{space}/pictures.py").exists():
                     continue
-                folder = ROOT / "spaces" / space / "docs"
-                folder.mkdir(exist_ok=True)
                 for picture in importlib.import_module(f"tests.{space}.pictures").PICTURES:
-                    take(browser, f"{server.url}/{space}/", picture).screenshot(
-                        path=folder / f"{picture.name}.png"
-                    )
+                    taken = take(browser, f"{server.url}/{space}/", picture).screenshot()
+                    previews.save(taken, ROOT / "spaces" / space / "docs" / f"{picture.name}.png")
             previews.take_all(browser, server.url)
             browser.close()
     finally:
