@@ -169,7 +169,9 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   });
 
   root.addEventListener("figure-aside", (event) => {
-    aside = /** @type {CustomEvent<string>} */ (event).detail;
+    const { detail } = /** @type {CustomEvent<string>} */ (event);
+    if (detail === aside) return;
+    aside = detail;
     if (figure.data) drawFacts(figure.data);
   });
 

@@ -49,7 +49,7 @@ function renderPanel(element, data) {
     data.query && viewOf(above).name ? `${base}?${joined(seenQuery(above, true))}&alone=1` : "";
   if (data.live && query) history.replaceState(null, "", `?${query}`);
   follow(element, data, openLinkedView(element, data));
-  if (data.filled) above?.dispatchEvent(new CustomEvent("figure-aside", { detail: data.filled }));
+  above?.dispatchEvent(new CustomEvent("figure-aside", { detail: data.filled ?? "" }));
   const attribute = (/** @type {string} */ text) =>
     text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
   const frame = (/** @type {string} */ source) =>

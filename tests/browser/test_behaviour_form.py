@@ -106,6 +106,10 @@ def test_own_behaviours_in_a_merge(open_page) -> None:
             "high": number,
         }
         model["contrasts"] = {OWN["name"]: mean}
+        for other in model.get("against", {}).values():
+            other[OWN["name"]] = other["pirate"]
+            for key in set(other) - {OWN["name"], "pirate"}:
+                del other[key]
     data["rules"] = {OWN["name"]: "“Yes.” is likelier than “No.”, on 2 own prompts", "pirate": "x"}
     data["prompts"] = {"cooking": [], "other": data["prompts"]["other"], "own": OWN["prompts"], "asked": []}
     for width in (360, 1120):

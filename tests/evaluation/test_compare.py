@@ -254,7 +254,9 @@ def test_the_program_makes_the_models_that_were_asked(kind):
     made = rounded(mean([one, other]), kind).model
     request = replace(ASKED, models=(f"a+b@{kind}",))
     side = {"name": "it", "origin": {"source": "", "revision": ""}}
-    text = "\n".join(programs._asking(request, {"models": [side], "items": []}))
+    text = "\n".join(
+        programs._asking(request, {"models": [side], "items": [], "request": {"metric": "acc"}}, False)
+    )
     start, end = text.index("def load("), text.index("items = [")
     given = {"a": one, "b": other}
     text = text[:start].replace("import lm_eval", "") + text[start:end] + text[text.index("models = {") :]

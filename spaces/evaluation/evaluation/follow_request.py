@@ -66,7 +66,7 @@ def told(line: str) -> Told:
     if not prompt or not arrow or not texts:
         raise VisitorError(
             f"“{line[:60]}” has no prompt, or no instruction behind {EXPECTS}.",
-            f"Write it such as: Name two seas. {EXPECTS} at most 5 words{BETWEEN} contains: sea",
+            f"Write it such as “Name two seas {EXPECTS} at most 5 words{BETWEEN} contains: sea”.",
         )
     if len(prompt) > LONGEST_PROMPT or len(texts) > MOST:
         raise VisitorError(
