@@ -22,11 +22,10 @@ LONGEST = 200
 """Characters of one."""
 MOST_COUNTED = 1_000
 UNITS = ("word", "sentence", "paragraph", "line", "bullet")
-EXAMPLES = (
+ONE_EACH = (
     "at most 20 words",
     "exactly 3 bullets",
     "contains: sea, salt",
-    "contains 2 times: sea",
     "leaves out: water",
     "starts with: Yes",
     "ends with: Thank you.",
@@ -35,9 +34,9 @@ EXAMPLES = (
     "no commas",
     "in quotation marks",
     "JSON",
-    "JSON with keys: name, age",
 )
 """One of each kind, as they are written."""
+EXAMPLES = (*ONE_EACH, "contains 2 times: sea", "JSON with keys: name, age")
 GROUPS = {
     "length": "length",
     "contains": "words in it",
@@ -51,9 +50,12 @@ GROUPS = {
     "JSON": "JSON",
 }
 """Of every kind what a table calls it and its like."""
-_LENGTH = re.compile(r"(at most|at least|exactly) (\d{1,4}) (word|sentence|paragraph|line|bullet)s?")
-_TIMES = re.compile(r"contains (\d{1,3}) times?: *(.+)")
-_NAMED = re.compile(r"(contains|leaves out|starts with|ends with|JSON with keys): *(.+)")
+_LENGTH = re.compile(r"(at most|at least|exactly) (\d{1,4}) (word|sentence|paragraph|line|bullet)s?", re.I)
+_TIMES = re.compile(r"contains (\d{1,3}) times?: *(.+)", re.I)
+_NAMED = re.compile(r"(contains|leaves out|starts with|ends with|JSON with keys): *(.+)", re.I)
+_ALONE = {
+    kind.lower(): kind for kind in ("upper case", "lower case", "no commas", "in quotation marks", "JSON")
+}
 _BULLET = re.compile(r"\s*(?:[-*•]|\d{1,3}[.)])\s+\S")
 _QUOTES = (('"', '"'), ("“", "”"), ("«", "»"), ("„", "“"))
 
@@ -89,7 +91,7 @@ class Instruction:
 
 
 def instruction_of(text: str) -> Instruction:
-    """An instruction from its words.
+    """An instruction from its words, in any case: a line of its own begins with a capital for many.
 
     Raises:
         VisitorError: nobody could check it.
@@ -100,22 +102,22 @@ def instruction_of(text: str) -> Instruction:
             f"The instruction “{text[:40]}…” has {len(text)} characters.", f"Use at most {LONGEST}."
         )
     if match := _LENGTH.fullmatch(text):
-        if int(match[2]) > MOST_COUNTED or int(match[2]) + (match[1] != "at most") < 1:
+        if int(match[2]) > MOST_COUNTED or int(match[2]) + (match[1].lower() != "at most") < 1:
             raise VisitorError(f"“{text[:40]}” counts to {match[2]}.", f"Use 1 to {MOST_COUNTED:,}.")
-        return Instruction("length", text, match[1], int(match[2]), match[3])
+        return Instruction("length", text, match[1].lower(), int(match[2]), match[3].lower())
     if match := _TIMES.fullmatch(text):
         return Instruction("contains", text, count=max(1, int(match[1])), values=_listed(match[2]))
     if match := _NAMED.fullmatch(text):
-        kind, said = match[1], match[2]
-        if kind.startswith("JSON"):
+        kind, said = match[1].lower(), match[2]
+        if kind.startswith("json"):
             return Instruction("JSON", text, values=_listed(said))
         values = _listed(said) if kind in ("contains", "leaves out") else (said.strip(),)
         return Instruction(kind, text, values=values)
-    if text in GROUPS and text not in ("length", "contains", "leaves out", "starts with", "ends with"):
-        return Instruction(text, text)
+    if kind := _ALONE.get(text.lower(), ""):
+        return Instruction(kind, text)
     raise VisitorError(
-        f"“{text[:60]}” is no instruction that can be checked.",
-        f"Write it as one of these: {'; '.join(EXAMPLES)}.",
+        f"“{text[:40]}” is no instruction that can be checked.",
+        f"Write it as one of these: {'; '.join(ONE_EACH)}.",
     )
 
 

@@ -58,10 +58,28 @@ export function brief(value, digits = 3) {
   if (Math.abs(value) >= 1000) return Math.round(value).toLocaleString("en-GB");
   if (Math.abs(value) < 1e-4) {
     const [head, power] = value.toExponential(1).split("e-");
-    const raised = [...power].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
-    return `${head.replace("-", "−")}·10⁻${raised}`;
+    return `${head.replace("-", "−")}·10⁻${raised(power)}`;
   }
   return String(Number(value.toPrecision(digits))).replace("-", "−");
+}
+
+/**
+ * `brief` where there is little room: a large number by its power of ten, "10⁶" or "2.5·10⁵".
+ * @param {number} value
+ */
+export function briefest(value) {
+  if (Math.abs(value) < 100_000) return brief(value);
+  const [head, power] = value.toExponential(1).split("e+");
+  const times = head.replace(".0", "").replace("-", "−");
+  return `${times === "1" ? "" : `${times}·`}10${raised(power)}`;
+}
+
+/**
+ * An exponent's digits.
+ * @param {string} power
+ */
+function raised(power) {
+  return [...power].map((digit) => "⁰¹²³⁴⁵⁶⁷⁸⁹"[Number(digit)]).join("");
 }
 
 /**

@@ -214,6 +214,18 @@ def test_one_model_has_scores_and_no_differences(open_page) -> None:
     expect(page.locator(".eval-flips")).to_have_count(0)
     show(page, "items")
     expect(page.locator("[data-key=filter] option")).to_have_count(5)
+    draw(page, STORED)  # a second run has two models again
+    page.locator("[data-key=filter]").select_option("lost")
+    page.locator("[data-key=task]").select_option("kinds")
+    lost = next(one for one in STORED["differences"] if one["model"] == 1 and one["task"] == "kinds")["lost"]
+    assert lost
+    expect(page.locator(".items-panel .filters .said")).to_have_text(re.compile(f"^{lost} items?$"))
+    draw(
+        page,
+        {**STORED, "run_id": "other", "tasks": [one for one in STORED["tasks"] if one["name"] != "kinds"]},
+    )
+    whole = next(one for one in STORED["differences"] if one["model"] == 1 and not one["task"])["lost"]
+    expect(page.locator(".items-panel .filters .said")).to_have_text(f"{whole} items")
 
 
 def test_readings_that_differ_are_both_shown(open_page) -> None:

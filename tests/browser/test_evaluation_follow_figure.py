@@ -71,3 +71,22 @@ def test_it_grows_fails_and_holds_on_a_phone(open_page, browser, tmp_path) -> No
         assert axe_finds(page) == []
     with exported(browser, tmp_path / "follow.html", STORED, FOLDER) as page:
         expect(page.locator(".eval-flips")).to_have_count(len(STORED["differences"]))
+
+
+def test_a_second_run_after_one_model_compares_again(open_page) -> None:
+    alone = copy.deepcopy(STORED) | {"run_id": "alone", "models": STORED["models"][:1], "differences": []}
+    alone["scores"] = [one for one in alone["scores"] if one["model"] == 0]
+    alone["tasks"] = [one for one in alone["tasks"] if one["name"] != "JSON"]
+    page = open_page(STORED)
+    show(page, "checked")
+    page.locator("[data-key=follow-of]").select_option("JSON")
+    page.locator("[data-key=follow-prompts]").select_option("differ")
+    page.evaluate("draw", alone)
+    rows = page.locator(".checked-panel tbody tr")
+    expect(rows).to_have_count(len(STORED["prompts"]))
+    expect(page.locator("[data-key=follow-prompts] option[value=differ]")).to_have_count(0)
+    page.evaluate("draw", STORED)
+    page.locator("[data-key=follow-prompts]").select_option("differ")
+    whole = next(one for one in STORED["differences"] if not one["task"] and one["model"] == 1)
+    assert whole["gained"] + whole["lost"]
+    expect(rows).to_have_count(whole["gained"] + whole["lost"])

@@ -226,3 +226,14 @@ def test_it_fits_a_phone_and_axe_finds_nothing(open_page) -> None:
 def test_the_exported_file_draws_the_same(browser, tmp_path) -> None:
     with exported(browser, tmp_path / "run.html", RUNS["pirate"], FOLDER) as page:
         expect(page.locator(".train-text")).to_have_count(len(RUNS["pirate"]["held_out"]))
+
+
+def test_a_wild_rate_has_its_whole_label_at_the_axis(open_page) -> None:
+    data = copy.deepcopy(PIRATE)
+    for one in data["runs"][0]["steps"]:
+        one["rate"], one["norm"] = 1e6, 3e11
+    page = open_page(data)
+    show(page, "curves")
+    texts = page.locator(".curves-panel svg text")
+    expect(texts.filter(has_text="10⁶")).to_have_count(1)
+    assert min(texts.evaluate_all("all => all.map((one) => one.getBBox().x)")) >= 0

@@ -176,6 +176,13 @@ def test_what_is_not_kept_is_not_taken(sft, tmp_path):
         room.push(None, "a/b", "token")
 
 
+def test_a_run_of_one_step_says_so_in_the_singular(sft, tmp_path):
+    _, data, kept = sft
+    made = room.written(replace(kept[4], step=1), data, "adapter", tmp_path / "adapter")
+    assert "1 steps" not in made.card + made.says
+    assert "1 step on" in made.says and "after 1 step of SFT" in made.card
+
+
 @pytest.mark.parametrize("objective", ["sft", "dpo", "orpo", "kto"])
 def test_programs_for_elsewhere_are_programs(objective, tmp_path, monkeypatch, sft):
     request, data, _ = sft if objective == "sft" else run_of(objective, steps=1)

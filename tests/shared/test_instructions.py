@@ -35,6 +35,12 @@ def test_what_follows_and_what_does_not(text):
     assert [answer for answer in follow if not asked.follows(answer)] == []
     assert [answer for answer in fail if asked.follows(answer)] == []
     assert all(asked.follows_loosely(answer) for answer in follow), "loosely is never stricter"
+    for other in (text.upper(), text[0].upper() + text[1:]):  # as a sentence of its own begins
+        again = instruction_of(other)
+        assert (again.kind, again.relation, again.count, again.unit) == (
+            *(asked.kind, asked.relation, asked.count),
+            asked.unit,
+        )
 
 
 def test_loosely_the_lines_around_and_asterisks_are_forgiven():
@@ -57,6 +63,7 @@ def test_every_example_is_one_and_every_kind_has_one():
     ("text", "words"),
     [
         ("be nice", "“be nice” is no instruction"),
+        ("be nice " * 9, "is no instruction"),
         ("at most 5000 words", "counts to 5000"),
         ("at most 0 words", "counts to 0"),
         ("contains: ,", "names no word"),
@@ -65,5 +72,6 @@ def test_every_example_is_one_and_every_kind_has_one():
     ],
 )
 def test_what_nobody_could_check_is_refused(text, words):
-    with pytest.raises(VisitorError, match=words):
+    with pytest.raises(VisitorError, match=words) as refused:
         instruction_of(text)
+    assert len(str(refused.value)) <= 300

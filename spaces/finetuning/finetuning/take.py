@@ -15,6 +15,7 @@ from shared import card, experts, hub, models, shelf
 from shared.embedded_model import EMBEDDED_MODEL, EMBEDDED_SOURCE
 from shared.errors import VisitorError
 from shared.files import written_whole
+from shared.numbers import counted
 
 if TYPE_CHECKING:
     from shared.models import Loaded
@@ -91,7 +92,7 @@ def shelved(folder: Path, snapshot: Snapshot, data: Mapping[str, Any], form: str
         folder,
         "adapter" if form == "adapter" else "model",
         f"{objective} {model.split('/')[-1]}",
-        says=f"trained by {objective} on {source}, {snapshot.step} steps, from",
+        says=f"trained by {objective} on {source}, {counted(snapshot.step, 'step')}, from",
         parents=[model],
         relation="adapter" if form == "adapter" else "finetune",
         licence=_licence(data["provenance"]),
@@ -101,7 +102,8 @@ def shelved(folder: Path, snapshot: Snapshot, data: Mapping[str, Any], form: str
 def words(snapshot: Snapshot, data: Mapping[str, Any]) -> str:
     """How a run's model was made, as a sentence."""
     model, objective, source = _made_of(data)
-    return f"Trained from {card.public_name(model)} by {objective}, {snapshot.step} steps on {source}."
+    steps = counted(snapshot.step, "step")
+    return f"Trained from {card.public_name(model)} by {objective}, {steps} on {source}."
 
 
 def _made_of(data: Mapping[str, Any]) -> tuple[str, str, str]:
@@ -152,9 +154,9 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
     )
     return card.card(
         head,
-        f"# {card.escape(card.public_name(source['model']))}: {objective}, {snapshot.step} steps",
-        f"{what} {origin} ({card.escape(source['revision'])}), after {snapshot.step} "
-        f"steps of {objective} in {source['dtype']} with {versions}. {copied}{nf4}",
+        f"# {card.escape(card.public_name(source['model']))}: {objective}, {counted(snapshot.step, 'step')}",
+        f"{what} {origin} ({card.escape(source['revision'])}), after {counted(snapshot.step, 'step')} "
+        f"of {objective} in {source['dtype']} with {versions}. {copied}{nf4}",
         f"## Data\n\n{rows} ({card.escape(trained['source'])}).{_data_words(data)}",
         "## Settings\n\n" + card.table(["setting", "value"], stated),
         "## Measured\n\n" + measures(data, snapshot),

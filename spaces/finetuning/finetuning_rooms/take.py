@@ -23,6 +23,7 @@ from shared.checks import whole
 from shared.errors import VisitorError, for_visitor
 from shared.figure import Figure
 from shared.files import result_folder, zipped
+from shared.numbers import counted
 from shared.room import LIGHT, MODEL, QUIET, Data, Room, Values, cancel_button, drawing, open_room, run_button
 
 SOURCES = {"train": "the last run of Train and watch", "grpo": "the last run of GRPO"}
@@ -182,7 +183,8 @@ def build(
                 made: found,
                 files: gr.Files(list(found.files), visible=True, interactive=False),
                 said: page.quiet(
-                    f"This is {take.FORMS[as_form]}, after {snapshot.step} steps; README.md is its card."
+                    f"This is {take.FORMS[as_form]}, after {counted(snapshot.step, 'step')}; README.md is "
+                    "its card."
                 ),
                 opens: entrances.links(take.shelved(home / "model", snapshot, data, as_form)),
             }

@@ -82,8 +82,8 @@ export function openCompare() {
     {
       forget: () => {},
       take(data) {
-        if (session.other >= data.models.length)
-          session.other = Math.min(1, data.models.length - 1);
+        if (session.other >= data.models.length) session.other = 1; // there may be one again
+        if (!data.tasks.some(({ name }) => name === session.task)) session.task = "";
         if (session.filter === "held" && !data.contamination) session.filter = "all";
         if (data.models.length < 2 && ofTwo(session.filter)) session.filter = "all";
       },

@@ -69,8 +69,9 @@ export function openFollow() {
     {
       forget: () => {},
       take(data) {
-        if (session.other >= data.models.length)
-          session.other = Math.min(1, data.models.length - 1);
+        if (session.other >= data.models.length) session.other = 1; // there may be one again
+        if (!data.tasks.some(({ name }) => name === session.task)) session.task = "";
+        if (data.models.length < 2 && session.filter === "differ") session.filter = "all";
       },
     },
   );
@@ -120,7 +121,7 @@ function listedPrompts(data, { filter, other, task }) {
       if (task && !prompt.groups.includes(task)) return false;
       const does = (/** @type {number} */ model, how = reading) =>
         doesAll(prompt, model, task, how);
-      if (filter === "differ" && data.models.length > 1) return does(0) !== does(other);
+      if (filter === "differ") return does(0) !== does(other);
       if (filter === "missed") return !does(0);
       if (filter === "readings")
         return data.models.some((_, model) => does(model, "strict") !== does(model, "loose"));
@@ -172,11 +173,10 @@ function followControls(data, session, count) {
   const others = data.models.map(
     ({ name }, at) => /** @type {[string, string]} */ ([String(at), shortened(name, 48)]),
   );
+  const filters = FOLLOW_FILTERS.filter(([name]) => name !== "differ" || others.length > 1);
   const groups = data.tasks.map(({ name }) => /** @type {[string, string]} */ ([name, name]));
   return [
-    field("prompts", FOLLOW_FILTERS, session.filter, (filter) =>
-      session.choose({ filter, prompt: -1 }),
-    ),
+    field("prompts", filters, session.filter, (filter) => session.choose({ filter, prompt: -1 })),
     others.length > 2
       ? field("other", others.slice(1), String(session.other), (other) =>
           session.choose({ other: Number(other), prompt: -1 }),

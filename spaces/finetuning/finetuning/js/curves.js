@@ -11,7 +11,7 @@ import {
 } from "../../../../shared/js/axes.js";
 import { openChart } from "../../../../shared/js/chart.js";
 import { h, s } from "../../../../shared/js/dom.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, briefest } from "../../../../shared/js/numbers.js";
 import { marginWords, seedWords } from "./reasons.js";
 
 /**
@@ -251,7 +251,7 @@ function chart({ title, curves, x, top, tall, width }) {
   );
   return [
     s("text", { class: "train-title", x: 4, y: top + 9 }, title),
-    ...valueAxis(y, evenTicks(low, high, Math.max(2, tall / 46)), [LEFT, width - RIGHT], brief),
+    ...valueAxis(y, evenTicks(low, high, Math.max(2, tall / 46)), [LEFT, width - RIGHT], briefest),
     ...curves.flatMap(({ kind, points, ribbon = [], dots }) => [
       ...(ribbon.length > 1
         ? [
