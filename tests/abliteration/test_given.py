@@ -138,3 +138,18 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
         returned(editing("ablate", asked, loaded))
     with pytest.raises(VisitorError, match="no vector file"):
         type(ASKED).parse(vector="somewhere/else")
+
+
+def test_a_vector_behind_the_last_block_belongs_to_the_model(tmp_path, monkeypatch):
+    """llama.cpp's generator and repeng write one for every block but the first, hidden states are one more
+    than layers: what acts behind the last block is no layer's, and no other model's either.
+    """
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    control(tmp_path / "a.gguf", {1: [1.0, 0], 2: [0, 2.0]})
+    save_file({"states": torch.tensor([[1.0, 0], [0, 1], [0, 1], [1, 0]])}, tmp_path / "a.safetensors")
+    for file, middle, last in (("a.gguf", 2, [1, 0]), ("a.safetensors", 1, [0, 1])):
+        name = controls.upload_vector(str(tmp_path / file))
+        found = given.opened(name, 3, 2)
+        assert found.layer(3) == middle and found.units(3)[2].tolist() == last and 3 not in found.rows
+        with pytest.raises(VisitorError, match="for layer 3, the model's layers are 0 to 1"):
+            given.opened(name, 2, 2)
