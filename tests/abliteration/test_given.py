@@ -17,7 +17,7 @@ from abliteration import given, vectors
 from abliteration.outcome import remove, take
 from abliteration.outcome.run import editing
 from abliteration_rooms import controls
-from shared import owner
+from shared import files, owner, shelf
 from shared.errors import VisitorError
 from tests import zoo
 from tests.abliteration.conftest import returned
@@ -153,3 +153,10 @@ def test_a_vector_behind_the_last_block_belongs_to_the_model(tmp_path, monkeypat
         assert found.layer(3) == middle and found.units(3)[2].tolist() == last and 3 not in found.rows
         with pytest.raises(VisitorError, match="for layer 3, the model's layers are 0 to 1"):
             given.opened(name, 2, 2)
+
+
+def test_a_made_thing_that_is_no_vector_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    made = shelf.put(files.result_folder(), "model", "x", says="", parents=["a/b"], relation="merge")
+    with pytest.raises(VisitorError, match="no vector file"):
+        given.opened(made.name, 3, 2)

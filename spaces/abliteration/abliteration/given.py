@@ -84,10 +84,12 @@ def opened(name: str, layers: int, width: int) -> Given:
     block, which llama.cpp's generator and repeng write too, is no layer's and left out.
 
     Raises:
-        VisitorError: it is not there any more, as `read`, or it is of a
+        VisitorError: it is not there any more, it is another thing that was made, as `read`, or it is of a
             model of another width or depth.
     """
     made = shelf.made_of(name)
+    if made.kind != "vector":
+        raise VisitorError(f"{name[:80]} is no vector file.", "Upload one under Advanced.")
     found = read(made.folder / made.file)
     if found.width != width:
         raise VisitorError(
