@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 
 from abliteration import given, vectors
 from abliteration.outcome import remove, take
-from abliteration.outcome.run import editing
+from abliteration.outcome.run import editing, prepare
 from abliteration_rooms import controls
-from shared import files, owner, shelf
+from shared import files, models, owner, shelf
 from shared.errors import VisitorError
 from tests import zoo
 from tests.abliteration.conftest import returned
@@ -160,3 +160,14 @@ def test_a_made_thing_that_is_no_vector_is_refused(tmp_path, monkeypatch):
     made = shelf.put(files.result_folder(), "model", "x", says="", parents=["a/b"], relation="merge")
     with pytest.raises(VisitorError, match="no vector file"):
         given.opened(made.name, 3, 2)
+
+
+def test_a_vector_that_does_not_fit_is_refused_before_prompts_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("llama3"))
+    save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
+    asked = replace(ASKED, vector=controls.upload_vector(str(tmp_path / "a.safetensors")))
+    for kind in ("ablate", "measure", "features", "certificate", "export"):
+        with pytest.raises(VisitorError, match="have 7 numbers"):
+            list(prepare(kind, asked))
+    list(prepare("find", asked))  # which finds its own
