@@ -37,6 +37,12 @@ _RESULT = re.compile(rf"{files.RESULT}([a-z2-7]{{{files.TOKEN}}})", re.IGNORECAS
 _RECORD = ".made.json"
 _MOST_WORDS = 32
 
+_WHERE = {
+    **dict.fromkeys(MODELS, "Name it where a model is asked for."),
+    "rows": "Name it where a dataset is asked for.",
+    "vector": "Name it in abliteration, as vector file under Advanced.",
+}
+"""What is done with a made thing that another kind was asked for."""
 _REMEDY = "Made things open for the one who made them, for two hours: make it again, or name another."
 
 
@@ -208,7 +214,7 @@ def folder_of(name: str) -> Path:
     """
     made = made_of(name)
     if made.kind not in MODELS:
-        raise VisitorError(f"{name} is no model.", "Name it where a dataset is asked for.")
+        raise VisitorError(f"{name} is no model.", _WHERE[made.kind])
     return made.folder if made.kind == "model" else openers[made.kind](made)
 
 
@@ -220,7 +226,7 @@ def rows_of(name: str) -> Path:
     """
     made = made_of(name)
     if made.kind != "rows":
-        raise VisitorError(f"{name} is a model.", "Name it where a model is asked for.")
+        raise VisitorError(f"{name} is no dataset.", _WHERE[made.kind])
     return made.folder / made.file
 
 

@@ -85,6 +85,9 @@ with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
         None,
         f"a stored pair of sets, {', '.join(sets.STORED)}; own where positive and negative are given",
     )
+    vector = Argument(
+        "vector", str, "", f"{Request.declared()['vector'].metadata['says']}; the direction's by default"
+    )
     endpoint(
         find.find_direction,
         Request,
@@ -94,17 +97,21 @@ with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
     endpoint(
         remove.ablate,
         Request,
-        [model, direction, "method", "strength", "kernel", "prompts"],
+        [model, direction, "method", "strength", "kernel", "prompts", vector],
         with_direction,
         **MODEL,
     )
     endpoint(
-        features.features, Request, [model, direction, layer, "steps", "sae"], features.request_of, **MODEL
+        features.features,
+        Request,
+        [model, direction, layer, "steps", "sae", vector],
+        features.request_of,
+        **MODEL,
     )
     endpoint(
         take.export,
         Request,
-        [model, direction, "method", "strength", "kernel", "form"],
+        [model, direction, "method", "strength", "kernel", "form", vector],
         with_direction,
         **MODEL,
     )

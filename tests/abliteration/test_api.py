@@ -136,6 +136,7 @@ def test_a_behaviour_is_planted_and_compared_from_a_program(client):
         ("/ablate", {"direction": {"evil": 1}}, "no setting"),
         ("/export", {"form": "pickle"}, "no export"),
         ("/features", {"layer": 77}, "sae_layer is 77"),
+        *((f"/{name}", {"vector": "a/b"}, "no vector file") for name in ("ablate", "features", "export")),
         ("/features", {"direction": [1]}, "direction is not an object"),
         (
             "/export",

@@ -185,6 +185,9 @@ def test_a_run_tells_the_kernels_editor_how_many_layers_there_are(rooms):
 
 def test_a_direction_brings_its_model():
     assert with_direction().model == "cautious"
+    told = {"vector": "made/a"}
+    assert with_direction(direction=told).vector == with_direction(vector="made/a").vector == "made/a"
+    assert with_direction(direction=told, vector="made/b").vector == "made/b"
     assert with_direction("", {"model": "pirate", "layer": 3}, method="add") == Request.parse(
         model="pirate", layer=3, method="add"
     )

@@ -15,9 +15,9 @@ from safetensors.torch import save_file
 
 from abliteration import given, vectors
 from abliteration.outcome import remove, take
-from abliteration.outcome.run import editing
+from abliteration.outcome.run import editing, prepare
 from abliteration_rooms import controls
-from shared import owner
+from shared import files, models, owner, shelf
 from shared.errors import VisitorError
 from tests import zoo
 from tests.abliteration.conftest import returned
@@ -138,3 +138,36 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
         returned(editing("ablate", asked, loaded))
     with pytest.raises(VisitorError, match="no vector file"):
         type(ASKED).parse(vector="somewhere/else")
+
+
+def test_a_vector_behind_the_last_block_belongs_to_the_model(tmp_path, monkeypatch):
+    """llama.cpp's generator and repeng write one for every block but the first, hidden states are one more
+    than layers: what acts behind the last block is no layer's, and no other model's either.
+    """
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    control(tmp_path / "a.gguf", {1: [1.0, 0], 2: [0, 2.0]})
+    save_file({"states": torch.tensor([[1.0, 0], [0, 1], [0, 1], [1, 0]])}, tmp_path / "a.safetensors")
+    for file, middle, last in (("a.gguf", 2, [1, 0]), ("a.safetensors", 1, [0, 1])):
+        name = controls.upload_vector(str(tmp_path / file))
+        found = given.opened(name, 3, 2)
+        assert found.layer(3) == middle and found.units(3)[2].tolist() == last and 3 not in found.rows
+        with pytest.raises(VisitorError, match="for layer 3, the model's layers are 0 to 1"):
+            given.opened(name, 2, 2)
+
+
+def test_a_made_thing_that_is_no_vector_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    made = shelf.put(files.result_folder(), "model", "x", says="", parents=["a/b"], relation="merge")
+    with pytest.raises(VisitorError, match="no vector file"):
+        given.opened(made.name, 3, 2)
+
+
+def test_a_vector_that_does_not_fit_is_refused_before_prompts_are_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("llama3"))
+    save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
+    asked = replace(ASKED, vector=controls.upload_vector(str(tmp_path / "a.safetensors")))
+    for kind in ("ablate", "measure", "features", "certificate", "export"):
+        with pytest.raises(VisitorError, match="have 7 numbers"):
+            list(prepare(kind, asked))
+    list(prepare("find", asked))  # which finds its own

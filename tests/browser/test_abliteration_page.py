@@ -50,6 +50,7 @@ def advanced(page) -> None:
 def test_every_room_shows_a_stored_result_and_answers_at_once(page):
     """One page, which no run changes: what is shown first, what the controls follow, what is refused."""
     advanced(page)
+    assert page.locator("#upload-vector").bounding_box()["height"] < 48, "a button, no block"
     first_paint(page)
     a_place_and_the_best_kernel_become_the_controls(page)
     a_kernel_is_drawn_and_typed(page)

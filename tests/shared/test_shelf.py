@@ -304,7 +304,12 @@ def test_entrances_lead_where_the_kind_of_thing_is_read(mine, monkeypatch):
     assert entrances.links(None) == ""
     monkeypatch.delenv("LLM_COURSE_SUITE")
     assert "push it" in entrances.links(rows)
-    with pytest.raises(VisitorError, match="no model"):
-        shelf.folder_of(rows.name)
-    with pytest.raises(VisitorError, match="is a model"):
-        shelf.rows_of(_made().name)
+    vector = shelf.put(files.result_folder(), "vector", "v", says="", parents=[], relation="", file="v.gguf")
+    for read, made, says in (
+        (shelf.folder_of, rows, "no model. Name it where a dataset"),
+        (shelf.folder_of, vector, "no model. Name it in abliteration"),
+        (shelf.rows_of, vector, "no dataset. Name it in abliteration"),
+        (shelf.rows_of, _made(), "no dataset. Name it where a model"),
+    ):
+        with pytest.raises(VisitorError, match=says):
+            read(made.name)

@@ -10,7 +10,7 @@ import math
 import re
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,12 +80,16 @@ class Given:
 
 
 def opened(name: str, layers: int, width: int) -> Given:
-    """A vector file of the visitor's own shelf, for a model with so many layers.
+    """A vector file of the visitor's own shelf, for a model with so many layers. What acts behind the last
+    block, which llama.cpp's generator and repeng write too, is no layer's and left out.
 
     Raises:
-        VisitorError: it is not there any more, as `read`, or it is of a model of another width or depth.
+        VisitorError: it is not there any more, it is another thing that was made, as `read`, or it is of a
+            model of another width or depth.
     """
     made = shelf.made_of(name)
+    if made.kind != "vector":
+        raise VisitorError(f"{name[:80]} is no vector file.", "Upload one under Advanced.")
     found = read(made.folder / made.file)
     if found.width != width:
         raise VisitorError(
@@ -93,12 +97,13 @@ def opened(name: str, layers: int, width: int) -> Given:
             "Choose the model that they were found in.",
         )
     deepest = max((layer for layer in found.rows if layer is not None), default=0)
-    if deepest >= layers:
+    kept = {layer: row for layer, row in found.rows.items() if layer is None or layer < layers}
+    if deepest > layers or not kept:
         raise VisitorError(
             f"The file has a vector for layer {deepest}, the model's layers are 0 to {layers - 1}.",
             "Choose the model that they were found in.",
         )
-    return found
+    return replace(found, rows=kept)
 
 
 def read(path: Path) -> Given:

@@ -284,12 +284,13 @@ class Request(request.Request):
         return {name: stated[name] for name in DIRECTION}
 
 
-def with_direction(model: Any = "", direction: Any = None, **settings: Any) -> Request:
+def with_direction(model: Any = "", direction: Any = None, vector: Any = "", **settings: Any) -> Request:
     """The request of an API call: what its direction says, and its own settings over that.
 
     Args:
         model: of the call; "" for the direction's.
         direction: as find_direction returns it.
+        vector: of the call; "" for the direction's.
         settings: of the call.
 
     Raises:
@@ -305,4 +306,6 @@ def with_direction(model: Any = "", direction: Any = None, **settings: Any) -> R
             f"The direction is of {str(stated['model'])[:80]}, the model is {str(model)[:80]}.",
             "Leave the model out, or find a direction of it.",
         )
+    if vector:
+        stated["vector"] = vector
     return Request.parse(**{**stated, **settings})

@@ -112,21 +112,19 @@ def build(request: Request) -> Controls:
             small("projection", choices=PROJECTIONS)
             small("method", choices=METHODS)
             small("strength")
-        with gr.Row(equal_height=True):
-            boxes["vector"] = vector = gr.Textbox(
-                label="vector file whose direction is taken (empty: the found one)",
-                placeholder="made/…, by the button",
-                max_lines=1,
-                elem_id="vector",
-                scale=2,
-                min_width=240,
-            )
+        boxes["vector"] = vector = gr.Textbox(
+            label="vector file whose direction is taken (empty: the found one)",
+            placeholder="made/…, by the button",
+            max_lines=1,
+            elem_id="vector",
+            min_width=240,
+        )
+        with gr.Row(elem_classes="chips"):
             button = gr.UploadButton(
                 "Upload a vector: safetensors or GGUF",
                 file_types=list(given.ENDINGS),
                 size="sm",
-                scale=1,
-                min_width=240,
+                scale=0,
                 elem_id="upload-vector",
             )
         said = gr.HTML("", elem_id="vector-said")

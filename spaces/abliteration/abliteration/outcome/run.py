@@ -35,6 +35,8 @@ EXACT: tuple[data.Kind, ...] = ("certificate", "export")
 """What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
 MEASURED: tuple[data.Kind, ...] = ("ablate", "measure", "optimise", "export")
 """What an expert is compared with the model that its behaviour was never planted in for."""
+TAKING: tuple[data.Kind, ...] = ("ablate", "measure", "features", "certificate", "export")
+"""What takes the direction of a vector file."""
 FROM_FILE = "vector file"
 """Where an edit's direction is from, instead of a projection."""
 PROBES = 3
@@ -87,6 +89,8 @@ def prepare(kind: data.Kind, request: Request, folder: Path | None = None) -> It
     loaded = models.load(request.model, exact=kind in EXACT)
     anatomy = inspect(loaded.model)
     check(request, anatomy)
+    if request.vector and kind in TAKING:
+        given.opened(request.vector, anatomy.layers, anatomy.width).layer(anatomy.layers, request.layer)
     if kind in MEASURED and request.model in experts.NAMES:
         yield waiting(kind, f"Loading {models.EMBEDDED_MODEL}")
         models.load(models.EMBEDDED_MODEL, exact=kind in EXACT)
