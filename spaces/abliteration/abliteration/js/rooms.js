@@ -185,7 +185,8 @@ function runKey(data) {
 
 /** @param {Room} data */
 function provenanceOf({ model, provenance, seconds }) {
-  const origin = `${model.id} (${model.revision}), ${model.source}`;
+  const at = model.revision === model.source ? "" : ` (${model.revision})`;
+  const origin = `${model.id}${at}, ${model.source}`;
   const versions = `torch ${provenance.torch}, transformers ${provenance.transformers}`;
   return [
     `${origin}; ${model.family}, ${model.layers} layers: ${model.verdict} in the weights`,

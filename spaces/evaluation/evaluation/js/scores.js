@@ -173,7 +173,7 @@ function differencePanel(data, place) {
       below ? 10 : left,
       12,
       "start",
-      "to the first, points; gained, lost; hatched: unseen",
+      `to the first, points; gained, lost${blind === null ? "" : "; hatched: unseen"}`,
     ),
     ...baseAxis(x, ticks, TOP - 8, asPoints),
     ...ticks.map((tick) =>

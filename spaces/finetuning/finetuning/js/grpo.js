@@ -79,7 +79,7 @@ function grpoProvenance({ provenance, questions, seconds, done, example }) {
   const { model, source, revision, dtype, device } = provenance;
   return [
     questions.source,
-    `${model}, ${source} (${revision})`,
+    revision === source ? `${model}, ${source}` : `${model}, ${source} (${revision})`,
     `${dtype} on ${device === "cuda" ? "a GPU" : "a processor"}`,
     ...(done && !example ? [`${brief(seconds, 2)} s in all`] : []),
   ].join(" · ");

@@ -92,7 +92,7 @@ function trainProvenance(data) {
   const took = live && done ? [`${brief(seconds, 2)} s in all`] : [];
   return [
     trained.source,
-    `${model}, ${source} (${revision})`,
+    revision === source ? `${model}, ${source}` : `${model}, ${source} (${revision})`,
     `${dtype} on ${device === "cuda" ? "a GPU" : "a processor"}`,
     ...pace,
     ...took,

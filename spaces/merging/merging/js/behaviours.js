@@ -193,6 +193,7 @@ function flipParts(models) {
       "The merge against each model",
       ["the merge against", ...others.map((name) => h("bdi", {}, shortName(name)))],
       rows,
+      "numbers flips",
     ),
     h(
       "p",
@@ -211,7 +212,12 @@ function flipWords({ mean, low, high, gained, lost, p }) {
     return `${value > 0 ? "+" : value < 0 ? "−" : ""}${Math.abs(value)}`;
   };
   const shown = p < 0.0001 ? "p < .0001" : `p ${p.toPrecision(2).replace(/^0/, "")}`;
-  return `${points(mean)} (${points(low)} to ${points(high)}), +${gained} −${lost}, ${shown}`;
+  const parts = [
+    `${points(mean)} (${points(low)} to ${points(high)}),`,
+    `+${gained} −${lost},`,
+    shown,
+  ];
+  return parts.map((part) => part.replaceAll(" ", "\u00a0")).join(" "); // lines break between them
 }
 
 /**
