@@ -12,7 +12,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import binomtest
 
-from evaluation import programs
+from evaluation import written_programs
 from evaluation.arena import agreed, judged, pairs_of, plan, ranks, reading
 from evaluation.arena_finding import verdicts
 from evaluation.request import JudgeRequest
@@ -268,7 +268,7 @@ def test_the_program_below_writes_the_same_answers(steps):
     """Run on the zoo, with its own way to open models."""
     request = JudgeRequest(models=("a", "c"), prompts=ASKED.prompts, judge="a", tokens=8)
     data = run(request, "llama3", "gpt2")[-1]
-    (text,) = programs.pair_listings(request, data).values()
+    (text,) = written_programs.pair_listings(request, data).values()
     folders = {"a": str(zoo.folder("llama3")), "c": str(zoo.folder("gpt2"))}
     text = re.sub(r"load\('(\w)'[^)]*\)", lambda found: f"load({folders[found[1]]!r})", text)
     lines: list[str] = []
