@@ -27,7 +27,6 @@ from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest
 
 FOUND = importlib.util.find_spec("trl")
-pytestmark = pytest.mark.skipif(FOUND is None, reason="TRL is not installed")
 LEAST = 30
 """Published templates that mark answers, of which at least so many must have been compared."""
 QUIET = {"use_cpu": True, "bf16": False, "gradient_checkpointing": False, "report_to": "none"}

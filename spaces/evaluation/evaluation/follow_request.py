@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Self
 
-from evaluation.request import EXPECTS, LONGEST_PROMPT, MOST_ANSWERS, ModelsRequest, models_of
+from evaluation.request import (
+    EXPECTS,
+    LONGEST_PROMPT,
+    MOST_ANSWERS,
+    ModelsRequest,
+    check_answers,
+    models_of,
+    prompts_of,
+)
 from shared.checks import one_of, whole
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import VisitorError
@@ -77,13 +85,7 @@ def told(line: str) -> Told:
 
 
 def _prompts(_: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = value.splitlines()
-    if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
-        raise VisitorError("The prompts are no list of texts.", "Write one a line.")
-    found = tuple(dict.fromkeys(one.strip() for one in value if one.strip()))
-    if not found:
-        raise VisitorError("There is no prompt.", "Write one a line.")
+    found = prompts_of(value)
     for one in found[: MOST_ANSWERS + 1]:
         told(one)
     return found
@@ -114,11 +116,5 @@ class FollowRequest(ModelsRequest):
         return list(map(told, self.prompts))
 
     def consistent(self) -> Self:
-        answers = len(self.models) * len(self.prompts)
-        if answers > MOST_ANSWERS:
-            raise VisitorError(
-                f"{len(self.prompts)} prompts for {len(self.models)} models are more than {MOST_ANSWERS} "
-                "answers.",
-                "Leave out prompts or models.",
-            )
+        check_answers(len(self.models), len(self.prompts))
         return self

@@ -375,7 +375,12 @@ def _ask(line: str) -> Ask:
     return Ask(prompt.strip(), tuple(one.strip() for one in expected.split(",") if one.strip()))
 
 
-def _prompts(_: str, value: Any) -> tuple[str, ...]:
+def prompts_of(value: Any) -> tuple[str, ...]:
+    """Prompts from a text with one a line, or from a list, each once.
+
+    Raises:
+        VisitorError: it is neither, or holds none.
+    """
     if isinstance(value, str):
         value = value.splitlines()
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
@@ -383,6 +388,20 @@ def _prompts(_: str, value: Any) -> tuple[str, ...]:
     found = tuple(dict.fromkeys(one.strip() for one in value if one.strip()))
     if not found:
         raise VisitorError("There is no prompt.", "Write one a line.")
+    return found
+
+
+def check_answers(models: int, prompts: int) -> None:
+    """Raise a VisitorError where so many models give too many answers to so many prompts."""
+    if models * prompts > MOST_ANSWERS:
+        raise VisitorError(
+            f"{prompts} prompts for {models} models are more than {MOST_ANSWERS} answers.",
+            "Leave out prompts or models.",
+        )
+
+
+def _prompts(_: str, value: Any) -> tuple[str, ...]:
+    found = prompts_of(value)
     for one in found:
         if len(one) > LONGEST_PROMPT:
             raise VisitorError(
@@ -448,13 +467,7 @@ class JudgeRequest(ModelsRequest):
     def consistent(self) -> Self:
         if len(self.models) < 2:
             raise VisitorError("One model has no pairs.", "Name a second one.")
-        answers = len(self.models) * len(self.prompts)
-        if answers > MOST_ANSWERS:
-            raise VisitorError(
-                f"{len(self.prompts)} prompts for {len(self.models)} models are more than {MOST_ANSWERS} "
-                "answers.",
-                "Leave out prompts or models.",
-            )
+        check_answers(len(self.models), len(self.prompts))
         return self
 
 
