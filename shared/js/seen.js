@@ -19,6 +19,8 @@ const LONGEST_SEEN = 400;
 /** Milliseconds after what a visitor did, until the figure says what is seen. */
 const SEEN_DELAY = 200;
 const DOINGS = ["click", "keyup", "input", "change", "pointerup", "scroll", "wheel"];
+/** What comes before the first change that a visitor makes. */
+const BEGINNINGS = ["pointerdown", "keydown", "wheel", "click"];
 /** What is set by a visitor in a figure; what lies in `[data-own]` is held by name. */
 const SETTABLE =
   "select, input[type=range], input[type=number], input[type=checkbox], input[type=radio]";
@@ -60,8 +62,10 @@ export function openSeen(root, current) {
       const value = read();
       if (value !== undefined) values[name] = value;
     }
+    const controls = controlsOf(root);
     const moved = Object.entries(set).filter(
-      ([name, value]) => touched.has(name) || (before.set[name] ?? value) !== value,
+      ([name, value]) =>
+        (touched.has(name) || (before.set[name] ?? value) !== value) && !isLeft(controls.get(name)),
     );
     if (moved.length) values.set = Object.fromEntries(moved);
     if (on.join() !== before.on.join()) values.on = on;
@@ -83,6 +87,10 @@ export function openSeen(root, current) {
     clearTimeout(timer);
     timer = setTimeout(say, SEEN_DELAY);
   };
+  // a visitor may be faster than the delay: what opens is what was there before they did anything
+  const begin = () => void (root.checkVisibility() && start());
+  for (const doing of BEGINNINGS)
+    root.addEventListener(doing, begin, { capture: true, passive: true });
   for (const doing of DOINGS) root.addEventListener(doing, later, { capture: true, passive: true });
   for (const doing of ["input", "change"])
     root.addEventListener(doing, ({ target }) => {
@@ -231,6 +239,14 @@ function valueOf(control) {
  */
 function isTicked(control) {
   return /checkbox|radio/.test(control.type);
+}
+
+/**
+ * Whether this is one of the choices that were not made: the one that was says it all.
+ * @param {HTMLSelectElement | HTMLInputElement | undefined} control
+ */
+function isLeft(control) {
+  return control instanceof HTMLInputElement && control.type === "radio" && !control.checked;
 }
 
 /**

@@ -268,3 +268,17 @@ def test_a_control_is_held_by_its_whole_name(browser):
         name = next(name for name, value in json.loads(seen[0])["set"].items() if value == "1")
         page.evaluate(OPEN, ["text", json.dumps({"set": {name: "x"}})])
         assert chosen.count() == 1
+
+
+AT_ONCE = """() => {
+  document.querySelector('[role=tab][data-view="items"]').click();
+  document.querySelectorAll(".panel:not([hidden]) [data-key][aria-pressed]")[1].click();
+}"""
+
+
+def test_what_is_done_at_once_is_held_too(browser):
+    """A view opens as it is before the visitor's first click, however soon that comes."""
+    with figures(browser, SPACES / "evaluation" / "evaluation" / "js") as make:
+        page = make(stored("evaluation", "experts"))
+        page.evaluate(AT_ONCE)
+        assert json.loads(seen_of(page) or "{}").get("on")
