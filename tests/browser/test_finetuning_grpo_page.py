@@ -39,3 +39,8 @@ def test_a_visitor_trains_by_a_reward_and_takes_the_adapter_home(browser, suite_
         expect(page.locator("#take-said")).to_contain_text("after 2 steps", timeout=60_000)
         expect(page.get_by_role("cell", name="README.md")).to_be_visible()
         expect(page.locator("#plan .figure-title")).to_contain_text("full training")
+        page.get_by_role("tab", name="3 GRPO").click()
+        page.locator("#grpo-reward textarea").fill(SMALL["reward"])
+        page.locator("#grpo-run").click()
+        page.get_by_role("tab", name="4 Take home").click()
+        expect(page.locator("#take-said")).to_contain_text("files are of the run as it was", timeout=120_000)

@@ -26,6 +26,10 @@ from shared.files import result_folder, zipped
 from shared.numbers import counted
 from shared.room import LIGHT, MODEL, QUIET, Data, Room, Values, cancel_button, drawing, open_room, run_button
 
+STALE = (
+    "Training has gone on or begun anew since: these files are of the run as it was. Write them again for "
+    "what it is now."
+)
 SOURCES = {"train": "the last run of Train and watch", "grpo": "the last run of GRPO"}
 
 
@@ -165,6 +169,7 @@ def build(
     said = gr.HTML("", elem_classes="quiet", elem_id="take-said")
     opens = entrances.result()
     made = gr.State(None)
+    shown = gr.State("")  # the run whose files stand there
     page.push_row("Private model repository to create, owner/name", push, [made])
     chat_room.build("take", trained_of, [made])
     inputs = [source, step, trained[1], trained[0].state, rewarded[1], rewarded[0].state]
@@ -174,13 +179,20 @@ def build(
         return chosen(adapters, data, at)
 
     def take_files(as_form: str, which: str, at: Any, *kept: Any) -> Iterator[Values]:
-        yield {said: page.quiet("Writing …"), files: gr.Files(visible=False), made: None, opens: ""}
+        yield {
+            said: page.quiet("Writing …"),
+            files: gr.Files(visible=False),
+            made: None,
+            shown: "",
+            opens: "",
+        }
         try:
             snapshot, data = run_of(which, at, *kept)
             home = result_folder()
             found = written(snapshot, data, as_form, home / "model")
             yield {
                 made: found,
+                shown: which,
                 files: gr.Files(list(found.files), visible=True, interactive=False),
                 said: page.quiet(
                     f"This is {take.FORMS[as_form]}, after {counted(snapshot.step, 'step')}; README.md is "
@@ -228,10 +240,23 @@ def build(
             return {
                 files: gr.Files(paths, visible=True, interactive=False),
                 made: None,
+                shown: which,
                 said: page.quiet(words),
+                opens: "",
             }
         except Exception as error:  # noqa: BLE001  the page must go on whatever happened
-            return {said: page.alert(for_visitor(error)), files: gr.Files(visible=False)}
+            return {
+                said: page.alert(for_visitor(error)),
+                files: gr.Files(visible=False),
+                made: None,
+                shown: "",
+                opens: "",
+            }
 
-    write.click(take_files, [form, *inputs], [files, said, made, opens], **MODEL, **QUIET)
-    out.click(take_programs, inputs, [files, said, made], **LIGHT)
+    outputs = [files, said, made, shown, opens]
+    write.click(take_files, [form, *inputs], outputs, **MODEL, **QUIET)
+    out.click(take_programs, inputs, outputs, **LIGHT)
+    for name, (_, kept) in {"train": trained, "grpo": rewarded}.items():
+        kept.change(
+            lambda of, name=name: page.quiet(STALE) if of == name else gr.skip(), [shown], [said], **LIGHT
+        )
