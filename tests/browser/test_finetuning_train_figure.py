@@ -164,6 +164,11 @@ def test_a_broken_run_says_where(open_page) -> None:
     words = "Step 4: the loss of row 2 is not finite. Training ended there; the adapter of step 3 is kept."
     page = open_page({**PIRATE, "runs": [{**PIRATE["runs"][0], "stopped": words}]})
     expect(page.locator(".figure-title")).to_have_text(words)
+    first, second = RUNS["two"]["runs"]
+    draw(page, {**PIRATE, "runs": [{**first, "stopped": words}, second], "run_id": "two"})
+    expect(page.locator(".figure-title")).to_contain_text("With seed 42 it broke; with seed 1 ")
+    expect(page.locator(".figure-title")).to_contain_text("nats a token")
+    expect(page.locator(".warnings")).to_contain_text(f"seed 42: {words}")
 
 
 def test_a_run_grows(open_page) -> None:

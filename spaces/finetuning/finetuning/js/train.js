@@ -123,6 +123,8 @@ function trainWarnings({ trained, runs, resumed, request }) {
     );
   if (runs[0] && !runs[0].cached && runs[0].first)
     said.push("This model’s lower blocks cannot be run ahead: the whole model ran in every step.");
-  for (const run of runs.slice(1)) if (run.stopped) said.push(`${run.name}: ${run.stopped}`);
+  // a lone run's end is the figure's title
+  if (runs.length > 1)
+    for (const { name, stopped } of runs) if (stopped) said.push(`${name}: ${stopped}`);
   return said;
 }

@@ -8,12 +8,15 @@ import { brief, plural } from "../../../../shared/js/numbers.js";
 export function trainTitle(data) {
   const [run, ...others] = data.runs;
   if (!run) return "Before the first step";
-  if (run.stopped) return run.stopped;
+  const unit = run.stopped ? " nats a token" : ""; // else the first run has said it
+  const beside = others.map((other) => `with ${besideTold(data, other, unit)}`);
+  if (run.stopped)
+    return others.length ? [`With ${run.name} it broke`, ...beside].join("; ") : run.stopped;
   const [first, last] = [run.marks[0], run.marks.at(-1)];
   if (!first || !last || last === first)
     return `Held-out loss ${brief(first?.held_out.mean)} nats a token before the first step`;
   const told = `${trainOutcome(data, first, last)}${sharesTold(first, last)}`;
-  return [told, ...others.map((other) => `with ${besideTold(data, other)}`)].join("; ");
+  return [told, ...beside].join("; ");
 }
 
 /**
@@ -59,14 +62,15 @@ function sharesTold(first, last) {
  * What became of the second run.
  * @param {Train} data
  * @param {Run} run
+ * @param {string} unit of its loss
  */
-function besideTold({ objective }, run) {
+function besideTold({ objective }, run, unit) {
   if (run.stopped) return `${run.name} it broke`;
   const last = run.marks.at(-1);
   if (!last || last.step === 0) return `${run.name} nothing yet`;
   const said =
     objective === "dpo" && last.margin
       ? `a margin of ${brief(last.margin.mean)}`
-      : brief(last.held_out.mean);
+      : `${brief(last.held_out.mean)}${unit}`;
   return `${run.name} ${said}${sharesTold(run.marks[0], last)}`;
 }
