@@ -48,10 +48,11 @@ $(VENV)/.ready-%: $(LOCKS)
 demo: $(VENV)/.ready$(if $(wildcard $(VENV)/.ready),,$(addprefix -,$(SPACE))) ## Start the suite, or one Space with SPACE=…, on HOST:PORT
 	@$(PY) -m shared.suite $(SPACE)
 
-$(VENV)/.tests: tests/requirements.txt $(VENV)/.ready
+$(VENV)/.tests: tests/requirements.txt tests/axolotl.txt $(VENV)/.ready
 	@echo "Installing what the tests need and compare with …"
 	$(PY) -m pip install $(LOCKED) locks/requirements.lock
 	$(PY) -m pip install --disable-pip-version-check -r tests/requirements.txt
+	$(PY) -m pip install --disable-pip-version-check --no-deps --upgrade --target $(VENV)/axolotl -r tests/axolotl.txt
 	@PY=$(PY) bash tests/browser/install_chromium.sh
 	@touch $@
 

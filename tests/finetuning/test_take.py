@@ -25,8 +25,6 @@ from finetuning.grpo_request import GrpoRequest
 from finetuning.train_request import TrainRequest
 from finetuning_rooms import take as room
 
-HERE = Path(__file__).parent
-AXOLOTL = json.loads((HERE / "axolotl_keys.json").read_text(encoding="utf-8"))
 SETTINGS = {"steps": 4, "batch": 3, "rank": 2, "layers": 0, "learning_rate": 0.01, "answers": 1}
 
 
@@ -124,7 +122,6 @@ def test_packing_and_qlora_go_elsewhere_too(sft):
     assert "load_in_4bit=False" in leave.files(sft[0], sft[1])["unsloth.ipynb"]
     config = yaml.safe_load(found["axolotl.yml"])
     assert (config["adapter"], config["load_in_4bit"], config["sample_packing"]) == ("qlora", True, True)
-    assert set(config) <= set(AXOLOTL["config"])
 
 
 def test_a_merged_qlora_model_has_the_weights_that_its_adapter_learnt_on(tmp_path):
@@ -199,9 +196,6 @@ def test_programs_for_elsewhere_are_programs(objective, tmp_path, monkeypatch, s
     if objective == "kto":
         assert "axolotl.yml" not in found
         return
-    config = yaml.safe_load(found["axolotl.yml"])
-    assert set(config) <= set(AXOLOTL["config"])
-    assert set(config["datasets"][0]) <= set(AXOLOTL["sft" if objective == "sft" else "rl"])
     monkeypatch.chdir(tmp_path)
     exec(compile(found["rows.py"], "rows.py", "exec"), {"__name__": "printed"})
     rows = [json.loads(line) for line in (tmp_path / "train.jsonl").read_text(encoding="utf-8").splitlines()]

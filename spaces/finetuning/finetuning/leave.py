@@ -186,10 +186,17 @@ def _cell(at: int, kind: str, text: str) -> dict[str, Any]:
     return cell if kind == "markdown" else {**cell, "execution_count": None, "outputs": []}
 
 
-def axolotl_rows(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
-    """A program that writes the rows as Axolotl reads them; None where it has no strategy for them."""
+def no_axolotl(request: TrainRequest) -> str:
+    """Why there is no configuration for Axolotl, as a sentence; "" where there is one."""
     if request.objective == "kto":
-        return None
+        return "Axolotl has no strategy for the conversations of KTO."
+    if not request.alpha.is_integer():
+        return f"Axolotl takes whole numbers alone as lora_alpha, not {request.alpha:g}."
+    return ""
+
+
+def axolotl_rows(request: TrainRequest, data: Mapping[str, Any]) -> str:
+    """A program that writes the rows as Axolotl reads them."""
     written = {
         "sft": '''def told(row):
     """A conversation of which the last answer alone is trained on."""
@@ -215,14 +222,10 @@ def axolotl_rows(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
     )
 
 
-def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
-    """Axolotl's configuration, for the rows that `axolotl_rows` writes; None where it has no strategy for
-    them.
-    """
+def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str:
+    """Axolotl's configuration, for the rows that `axolotl_rows` writes."""
     import yaml
 
-    if request.objective == "kto":
-        return None
     ends, layers = _targets(data)
     rows: dict[str, Any] = {
         "sft": {
@@ -249,12 +252,13 @@ def axolotl(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
         "adapter": "qlora" if request.qlora else "lora",
         **({"load_in_4bit": True} if request.qlora else {}),
         "lora_r": request.rank,
-        "lora_alpha": request.alpha if not request.alpha.is_integer() else int(request.alpha),
+        "lora_alpha": int(request.alpha),
         "lora_dropout": 0.0,
         "lora_target_modules": ends,
         **({"peft_layers_to_transform": layers} if layers else {}),
         "sequence_len": request.max_length,
-        **({"sample_packing": True} if request.packing else {}),
+        # without such attention Axolotl lets the rows of a pack see each other
+        **({"sample_packing": True, "attn_implementation": "flash_attention_2"} if request.packing else {}),
         "micro_batch_size": request.batch,
         "gradient_accumulation_steps": 1,
         "max_steps": request.steps,
@@ -355,9 +359,8 @@ def files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:
         "train.py": trl(request, data),
         "unsloth.ipynb": json.dumps(unsloth(request, data), ensure_ascii=False, indent=1) + "\n",
     }
-    yaml, rows = axolotl(request, data), axolotl_rows(request, data)
-    if yaml and rows:
-        found |= {"axolotl.yml": yaml, "rows.py": rows}
+    if not no_axolotl(request):
+        found |= {"axolotl.yml": axolotl(request, data), "rows.py": axolotl_rows(request, data)}
     return found
 
 

@@ -233,6 +233,8 @@ def build(
                 if job
                 else "No hardware of the Hub's jobs that is known here has room for it."
             )
+            if none := leave.no_axolotl(request):
+                words += f" No YAML: {none}"
             if beside:
                 words += " Unpack data.zip beside train.py."
             if lacks:

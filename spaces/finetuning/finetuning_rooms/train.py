@@ -103,8 +103,13 @@ def train(
 def programs_of(request: TrainRequest, data: Data) -> dict[str, str]:
     """The programs below a figure."""
     found = {**train_programs.listings(request, data), "With TRL's own trainer": leave.trl(request, data)}
-    yaml, rows = leave.axolotl(request, data), leave.axolotl_rows(request, data)
-    return {**found, "Axolotl's YAML": yaml, "Rows for Axolotl": rows} if yaml and rows else found
+    if lacks := leave.no_axolotl(request):
+        return {**found, "Axolotl's YAML": f"# {lacks}\n"}
+    return {
+        **found,
+        "Axolotl's YAML": leave.axolotl(request, data),
+        "Rows for Axolotl": leave.axolotl_rows(request, data),
+    }
 
 
 def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]:

@@ -1,0 +1,92 @@
+"""Axolotl's own schema reads the configuration that a run is taken home as."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from shared.suite import load_app
+from tests.finetuning.training import ROWS
+
+load_app("finetuning")
+from finetuning import leave
+from finetuning.train_request import TrainRequest
+
+AXOLOTL = Path(sys.prefix) / "axolotl"
+"""Where `make test` installs it, beside this environment."""
+FIGURE = {
+    "provenance": {"model": "some/model", "blocks": 4},
+    "trained": {"source": "pasted rows", "separate": False},
+    "runs": [{"marks": [{"norms": [[f"blocks.{at}.q_proj", at, 0.0] for at in (2, 3)]}]}],
+}
+READ = """
+import json, logging, sys, yaml
+from axolotl.utils.schemas.config import AxolotlConfigWCapabilities
+from axolotl.utils.schemas.datasets import DPODataset, SFTDataset
+
+class Kept(logging.Handler):
+    def emit(self, record):
+        said.append(record.getMessage())
+
+logging.getLogger("axolotl").addHandler(Kept())
+answers = {}
+for name, text in json.load(sys.stdin).items():
+    said, stated = [], yaml.safe_load(text)
+    gpu = {"bf16": True, "fp8": False, "n_gpu": 1, "n_node": 1, "compute_capability": "sm_90"}
+    try:
+        AxolotlConfigWCapabilities(**stated, capabilities=gpu, env_capabilities={"torch_version": "2.9.0"})
+        error = ""
+    except ValueError as wrong:
+        error = str(wrong)
+    kind = DPODataset if "rl" in stated else SFTDataset
+    unknown = [*(set(stated) - set(AxolotlConfigWCapabilities.model_fields))]
+    unknown += set().union(*stated["datasets"]) - set(kind.model_fields)
+    answers[name] = {"error": error, "unknown": unknown, "said": said}
+print(json.dumps(answers))
+"""
+
+
+def axolotl(texts: dict[str, str]) -> dict[str, dict]:
+    """What Axolotl's schema says of each configuration, in a process of its own."""
+    seen = {**os.environ, "PYTHONPATH": str(AXOLOTL)}
+    run = subprocess.run(
+        [sys.executable, "-c", READ], input=json.dumps(texts), env=seen, capture_output=True, text=True
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def test_its_schema_reads_every_kind_of_run():
+    plain = TrainRequest.parse(model="some/model", rows=json.dumps(ROWS), rank=4, batch=2)
+    asked = {
+        "sft": plain,
+        "packed": replace(plain, packing=True, qlora=True),
+        "dpo": replace(plain, objective="dpo"),
+        "orpo": replace(plain, objective="orpo", schedule="cosine"),
+    }
+    texts = {name: leave.axolotl(request, FIGURE) for name, request in asked.items()}
+    wrong = {**texts, "wrong": texts["sft"].replace("adapter: lora", "adapter: qlora")}
+    wrong["leaks"] = texts["packed"].replace("attn_implementation: flash_attention_2\n", "")
+    answers = axolotl(wrong)
+    assert all(not answers[name]["error"] and not answers[name]["unknown"] for name in texts), answers
+    assert not any("decontamination" in said for name in texts for said in answers[name]["said"])
+    # the same two faults are seen where they are
+    assert "load_in_4bit" in answers["wrong"]["error"]
+    assert any("decontamination" in said for said in answers["leaks"]["said"])
+
+
+def test_what_it_cannot_read_is_said_instead():
+    plain = TrainRequest.parse(model="some/model", rows=json.dumps(ROWS), alpha=0.5)
+    assert "whole numbers" in leave.no_axolotl(plain) and "KTO" in leave.no_axolotl(
+        replace(plain, objective="kto")
+    )
+    assert (
+        "int_from_float"
+        in axolotl({"half": leave.axolotl(plain, FIGURE).replace("lora_alpha: 0", "lora_alpha: 0.5")})[
+            "half"
+        ]["error"]
+    )
