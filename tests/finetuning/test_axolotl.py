@@ -9,11 +9,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import yaml
+
 from shared.suite import load_app
 from tests.finetuning.training import ROWS
 
 load_app("finetuning")
-from finetuning import leave
+from finetuning import fixes, leave, programs
+from finetuning.request import MaskRequest
 from finetuning.train_request import TrainRequest
 
 AXOLOTL = Path(sys.prefix) / "axolotl"
@@ -90,3 +93,26 @@ def test_what_it_cannot_read_is_said_instead():
             "half"
         ]["error"]
     )
+
+
+def test_its_schema_reads_what_mends_a_finding():
+    asked = MaskRequest.parse(
+        model="some/model", template="gemma", eot_tokens="<end_of_turn>", pad_token="<pad>"
+    )
+    whole = programs.axolotl(asked)
+    mended = [
+        fixes.eot(["<|im_end|>", 'a "b"']),
+        fixes.special("<|im_end|>"),
+        *fixes.pad("<pad>"),
+        *fixes.length(4096),
+        *fixes.add_tokens(["<|im_start|>", "<|im_end|>"]),
+        fixes.ROLES_AXOLOTL,
+        *fixes.BOS,
+        *fixes.SYSTEM,
+    ]
+    texts = {f"{at}": one["text"] for at, one in enumerate(mended) if one["label"] == fixes.AXOLOTL}
+    plain = yaml.safe_load(programs.axolotl(MaskRequest.parse(model="some/model")))
+    told = {at: yaml.safe_dump(plain | (yaml.safe_load(text) or {})) for at, text in texts.items()}
+    answers = axolotl({**told, "whole": whole})
+    assert len(told) == 8
+    assert not any(one["error"] or one["unknown"] for one in answers.values()), answers
