@@ -215,7 +215,7 @@ def test_certificate_and_export(small, tmp_path):
     adapter = run(take.export(ask(), tmp_path / "lora", "lora", small))
     assert (
         set(adapter["files"])
-        == {"adapter_model.safetensors", "adapter_config.json", "README.md", "edit.json"}
+        == {"adapter_model.safetensors", "adapter_config.json", "README.md", "edit.json", "edit_shards.py"}
         and adapter["left_out"] == []
     )
     assert "abliterated" in (tmp_path / "lora" / "README.md").read_text()

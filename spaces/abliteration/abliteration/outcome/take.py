@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abliteration import bake, data, record, vectors
+from abliteration import bake, data, record, shards, vectors
 from abliteration.card import model_card
 from abliteration.certificate import certify
 from abliteration.numbers import short
@@ -98,7 +98,7 @@ def export(
 ) -> Iterator[data.Export | data.Waiting]:
     """Write the edited model, or the edit as a LoRA of rank 1; open the files again as their configuration
     says, compare them with the edited model in memory, and state in a card what was measured of them. An
-    edit.json beside them makes the same edit again.
+    edit.json beside them makes the same edit again, and a program makes it in files, shard by shard.
 
     Args:
         request: of the edit.
@@ -136,6 +136,9 @@ def export(
             "certificate": certify(model, anatomy, work.edit, baked, work.probes, files).to_json(),
             **facts,  # type: ignore[typeddict-item]  # its keys are those of an export
         }
+        if known.loaded.id not in experts.NAMES:  # an expert's weights are in no file
+            program = shards.program(model, anatomy, work.edit, linear=form == "lora")
+            (part / shards.NAME).write_text(program, encoding="utf-8")
         figure["card"] = model_card(figure)
         (part / "README.md").write_text(figure["card"], encoding="utf-8")
         (part / record.NAME).write_text(
