@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,19 @@ def in_a_loop(coroutine: Coroutine[Any, Any, Any]) -> Any:
         return pool.submit(asyncio.run, coroutine).result()
 
 
+RUNNING: list[Server] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """A failed test shows what the servers printed last: that is where a page's failure is told."""
+    report = yield
+    if report.failed:
+        for server in RUNNING:
+            report.sections.append((f"printed by {server.url}", "".join(server.log[-60:])))
+    return report
+
+
 class Server:
     """A suite or a Space in a process of its own, with what it printed."""
 
@@ -108,6 +121,7 @@ class Server:
             start_new_session=True,
         )
         threading.Thread(target=self._read, daemon=True).start()
+        RUNNING.append(self)
         self._wait(path)
 
     def _read(self) -> None:
@@ -132,6 +146,7 @@ class Server:
         """End the process and everything that it forked."""
         import signal
 
+        RUNNING.remove(self)
         try:
             os.killpg(self.process.pid, signal.SIGTERM)
             self.process.wait(10)
