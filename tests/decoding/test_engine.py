@@ -654,3 +654,12 @@ def test_stored_examples_are_what_the_engine_computes(embedded):
 def test_chat_template_wraps_the_prompt(embedded):
     trace = run(embedded, [{}], prompt="Hi", new=3, chat=True)
     assert "<|im_start|>user" in "".join(trace.prompt["tokens"])
+
+
+def test_between_two_steps_the_thread_is_in_no_mode_of_its_own():
+    """Another run may get the thread, or this one may be left there for good."""
+    loaded = tiny("llama")
+    steps = decode(asking(loaded, [{}]), loaded)
+    next(steps)
+    assert not torch.is_inference_mode_enabled()
+    steps.close()

@@ -117,7 +117,7 @@ def train(
         while True:
             yield tokens.activations[torch.randint(count, (BATCH,), generator=generator)]
 
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]):  # nothing draws from it later
         torch.manual_seed(seed)
         sae = TopKTrainingSAE(
             TopKTrainingSAEConfig(
@@ -131,30 +131,30 @@ def train(
                 metadata=SAEMetadata(model_name=model_id, hook_name=f"blocks.{layer}.hook_resid_pre"),
             )
         )
-        settings = SAETrainerConfig(
-            total_training_samples=steps * BATCH,
-            train_batch_size_samples=BATCH,
-            lr=rate,
-            device=device,
-            lr_warm_up_steps=steps // 20,
-            lr_decay_steps=steps // 5,
-            lr_end=rate / 10,
-        )
-        trainer = SAETrainer(cfg=settings, sae=sae, data_provider=draw())
-        # what SAETrainer.fit does, step by step, so that a page can show how far it is
-        trainer.activation_scaler.estimate_scaling_factor(
-            d_in=width, data_provider=draw(), n_batches_for_norm_estimate=16
-        )
-        factor = trainer.activation_scaler.scaling_factor
-        with torch.no_grad():
-            sae.b_dec.copy_(tokens.activations.mean(0) * factor)  # the mean costs no feature
-        for step in range(steps):
-            trainer.maybe_reset_sparsity()
-            output = trainer.step(next(trainer.data_provider))
-            trainer.n_training_steps += 1
-            if step % 10 == 9 or step + 1 == steps:
-                yield Training(step + 1, steps, float(output.loss.detach()))
-        sae.fold_activation_norm_scaling_factor(factor)
+    settings = SAETrainerConfig(
+        total_training_samples=steps * BATCH,
+        train_batch_size_samples=BATCH,
+        lr=rate,
+        device=device,
+        lr_warm_up_steps=steps // 20,
+        lr_decay_steps=steps // 5,
+        lr_end=rate / 10,
+    )
+    trainer = SAETrainer(cfg=settings, sae=sae, data_provider=draw())
+    # what SAETrainer.fit does, step by step, so that a page can show how far it is
+    trainer.activation_scaler.estimate_scaling_factor(
+        d_in=width, data_provider=draw(), n_batches_for_norm_estimate=16
+    )
+    factor = trainer.activation_scaler.scaling_factor
+    with torch.no_grad():
+        sae.b_dec.copy_(tokens.activations.mean(0) * factor)  # the mean costs no feature
+    for step in range(steps):
+        trainer.maybe_reset_sparsity()
+        output = trainer.step(next(trainer.data_provider))
+        trainer.n_training_steps += 1
+        if step % 10 == 9 or step + 1 == steps:
+            yield Training(step + 1, steps, float(output.loss.detach()))
+    sae.fold_activation_norm_scaling_factor(factor)
     sae.save_inference_model(folder)
     saved = SAE.load_from_disk(folder, device=device)
     explained, dead = quality(saved, tokens if held is None else held)

@@ -114,35 +114,40 @@ def decode(request: Request, loaded: Loaded) -> Iterator[Trace]:
     about = _About(request, loaded, prompt, texts)
     batch = _Batch(loaded, prompt.ids, any(lane.needs_hidden for lane in lanes))
     head = early_head(loaded.model)
+    # the mode is the thread's: whoever gets the thread between two steps must not find it
     with torch.inference_mode():
         began = time.perf_counter()
         outputs = batch.read()
         read = time.perf_counter() - began
         for lane in lanes:
             lane.seconds = read + _step(lane, outputs, head)
-        while live := [(lane, lane.feed) for lane in lanes if lane.feed is not None]:
-            yield about.trace(lanes, done=False)
-            began = time.perf_counter()
-            outputs = batch.feed(
-                torch.cat([feed.rows + lane.first for lane, feed in live]),
-                torch.cat([feed.tokens for _, feed in live]),
-            )
-            a_row = (time.perf_counter() - began) / len(outputs.logits)
-            first = 0
-            for lane, feed in live:
-                part = slice(first, first + len(feed.tokens))
-                lane.first, first = first, part.stop
-                if lane.decoder is not None:  # a branch alone would read its own tokens with the prompt
-                    lane.passes += 1
-                lane.rows = max(lane.rows, len(feed.tokens))
-                states = outputs.hidden if lane.needs_hidden else None
-                own = tuple(state[part] for state in states) if states else None
-                lane.seconds += a_row * len(feed.tokens) + _step(
-                    lane, Outputs(outputs.logits[part], own), head
-                )
-        for lane in lanes:
-            lane.obeyed = about.outcomes(lane)
-        yield about.trace(lanes, done=True)
+    while live := [(lane, lane.feed) for lane in lanes if lane.feed is not None]:
+        yield about.trace(lanes, done=False)
+        with torch.inference_mode():
+            _advance(live, batch, head)
+    for lane in lanes:
+        lane.obeyed = about.outcomes(lane)
+    yield about.trace(lanes, done=True)
+
+
+def _advance(live: list[tuple[_Lane, Feed]], batch: _Batch, head: Head) -> None:
+    """One pass of the model over what the lanes feed, and each lane's turn with what it gives."""
+    began = time.perf_counter()
+    outputs = batch.feed(
+        torch.cat([feed.rows + lane.first for lane, feed in live]),
+        torch.cat([feed.tokens for _, feed in live]),
+    )
+    a_row = (time.perf_counter() - began) / len(outputs.logits)
+    first = 0
+    for lane, feed in live:
+        part = slice(first, first + len(feed.tokens))
+        lane.first, first = first, part.stop
+        if lane.decoder is not None:  # a branch alone would read its own tokens with the prompt
+            lane.passes += 1
+        lane.rows = max(lane.rows, len(feed.tokens))
+        states = outputs.hidden if lane.needs_hidden else None
+        own = tuple(state[part] for state in states) if states else None
+        lane.seconds += a_row * len(feed.tokens) + _step(lane, Outputs(outputs.logits[part], own), head)
 
 
 def _step(lane: _Lane, outputs: Outputs, head: Head) -> float:
