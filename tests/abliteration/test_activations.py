@@ -12,6 +12,7 @@ from abliteration.ablate import live, together
 from abliteration.architecture import inspect
 from abliteration.edit import Edit
 from abliteration.kernel import full
+from abliteration.trees import trees as trees_of
 from abliteration.xray import re_emergence, xray
 from shared.errors import VisitorError
 from shared.models import twin
@@ -96,6 +97,42 @@ def test_several_edits_in_one_pass_are_each_alone(tiny, name):
         for rows, edit in zip(log_p.chunk(3), edits, strict=True):
             own, _ = activations.first_tokens(live(model, anatomy, edit), runs)
             assert torch.allclose(rows, own, atol=1e-4)
+
+
+FORKS = [[*LEAD, *RUNS[0][:5], *RUNS[index][:length]] for index, length in ((1, 4), (2, 6), (1, 4), (3, 1))]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_prompts_that_begin_alike_are_read_as_a_tree(tiny, name, monkeypatch):
+    """And each is as if it were alone; with several edits, and from a block on."""
+    monkeypatch.setattr(activations, "DEARER", 0.0)  # however little it saves
+    monkeypatch.setattr(activations, "TREE", 14)
+    model = tiny(name)
+    anatomy, asked = inspect(model), [*FORKS, [*LEAD, *RUNS[4]]]
+    below = activations.belows(model, anatomy, asked, [1])[1]
+    steps = torch.randn(2, 32, generator=torch.Generator().manual_seed(6))
+    edits = [Edit("add", direction(3), full(3, 0.0), layer=1, step=step) for step in steps]
+    many = together(model, anatomy, edits)
+    seen: list[tuple[int, ...]] = []
+    many.base_model.register_forward_pre_hook(
+        lambda _, inputs, kwargs: seen.append(tuple((inputs[0] if inputs else kwargs["input_ids"]).shape)),
+        with_kwargs=True,
+    )
+    for given in (None, below):
+        *_, (log_p, streams) = activations.passes(many, asked, anatomy, 3, True, 2, given)
+        for number, edit in enumerate(edits):
+            edited = live(model, anatomy, edit)
+            for index, ids in enumerate(asked):
+                row, expected = 5 * number + index, alone(edited, anatomy, ids, 3)
+                first = 1 if given else 0
+                assert torch.allclose(streams[first:, row], expected[first:], atol=1e-4, rtol=1e-4)
+                plain = logits(edited, ids)[-1].log_softmax(-1)
+                assert torch.allclose(log_p[row].double(), plain, atol=1e-4)
+    trees = trees_of([ids[len(LEAD) :] for ids in asked], 14)
+    assert sorted(index for tree in trees for index in tree.chosen) == [0, 1, 2, 3, 4] and len(trees) > 1
+    assert sum(len(tree.ids) for tree in trees) < sum(len(ids) - len(LEAD) for ids in asked) - 10
+    shapes = {(2, len(tree.ids)) for tree in trees}
+    assert shapes <= set(seen) if name not in WITHOUT else not shapes <= set(seen)
 
 
 def test_what_enters_blocks_is_not_kept_where_it_is_too_much(tiny, monkeypatch):

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from abliteration.architecture import check_layer
+from abliteration.trees import DEARER, Tree, trees
+from abliteration.trees import TOKENS as TREE
 from shared.errors import VisitorError
 from shared.models import twin
 from shared.starts import Start, begun
@@ -185,10 +186,10 @@ def passes(
     rows = copies * len(prompts)
     log_p: list[Tensor] = [torch.empty(0)] * rows
     streams = torch.empty(anatomy.layers + 1, rows, last, anatomy.width) if anatomy else None
-    places = torch.empty(0)  # of each prompt's last tokens, in the batch that runs
+    batch = Batch([], torch.empty(0), torch.empty(0), torch.empty(0), {})  # the one that runs
 
     def at_end(hidden: Tensor) -> Tensor:
-        return hidden[torch.arange(len(places), device=hidden.device)[:, None], places]
+        return hidden[batch.lines, batch.places]
 
     running, entering = (model, list[Any]()) if below is None else _from_below(model, below)
     if below is not None:
@@ -205,30 +206,92 @@ def passes(
         head: Any = watched.get_output_embeddings()
         head.register_forward_pre_hook(lambda _, hidden: (at_end(hidden[0])[:, -1:],))
     done = 0
-    for batch in batches(rest, BATCH_TOKENS // copies, max(1, PASS // copies)):
-        ids, ends = padded([rest[index] for index in batch], model.device)
-        places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
-        ids, places = ids.repeat(copies, 1), places.repeat(copies, 1)
+    for batch in _batched(rest, last, copies, start, model):
         if below is not None:
-            hidden = torch.nn.utils.rnn.pad_sequence([below.rest[index] for index in batch], batch_first=True)
-            entering[:] = [hidden.repeat(copies, 1, 1)]
+            entering[:] = [batch.of(below.rest, copies)]
         inputs.clear()
-        at = [copy * len(prompts) + index for copy in range(copies) for index in batch]
+        at = [copy * len(prompts) + index for copy in range(copies) for index in batch.chosen]
         with torch.inference_mode():
-            settings = start.settings(len(batch))
             if heads:
-                logits = watched(ids, **settings).logits[:, 0].float()
+                logits = watched(batch.ids, **batch.settings).logits[:, 0].float()
                 for index, row in zip(at, logits.log_softmax(-1).cpu(), strict=True):
                     log_p[index] = row
             else:
-                watched.base_model(ids, **settings)
+                watched.base_model(batch.ids, **batch.settings)
         if streams is not None:
             streams[:, at] = torch.stack(inputs).float().cpu()
-        done += len(batch)
+        done += len(batch.chosen)
         yield done
     if streams is not None and below is not None:
         streams[: below.layer] = torch.nan
     yield torch.stack(log_p) if heads else None, streams
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one pass reads.
+
+    Args:
+        chosen: which prompts.
+        ids: (rows, tokens).
+        lines: the row of each prompt's last tokens, (copies · prompts, 1).
+        places: and where they stand there, (copies · prompts, last).
+        settings: of the pass.
+        tree: where the prompts are one row of tokens.
+    """
+
+    chosen: list[int]
+    ids: Tensor
+    lines: Tensor
+    places: Tensor
+    settings: dict[str, Any]
+    tree: Tree | None = None
+
+    def of(self, rest: Sequence[Tensor], copies: int) -> Tensor:
+        """What stands at the prompts' tokens, (tokens, …) of each prompt, as the pass's rows."""
+        import torch
+
+        if self.tree is None:
+            own = torch.nn.utils.rnn.pad_sequence([rest[index] for index in self.chosen], batch_first=True)
+        else:
+            pairs = zip(self.tree.first, self.tree.before, strict=True)
+            own = torch.stack([rest[index][place] for index, place in pairs])[None]
+        return own.repeat(copies, *[1] * (own.ndim - 1))
+
+
+def _batched(
+    rest: list[list[int]], last: int, copies: int, start: Start, model: PreTrainedModel
+) -> Iterator[Batch]:
+    """The passes over what follows behind a start: prompts of similar length side by side, or as a tree where
+    that is cheaper.
+    """
+    import torch
+
+    beside = list(batches(rest, BATCH_TOKENS // copies, max(1, PASS // copies)))
+    if start.tokens:
+        some = trees(rest, min(TREE, BATCH_TOKENS // copies))
+        dear = [(DEARER * len(tree.ids), PASS / copies) for tree in some]
+        cheap = [(len(batch) * max(len(rest[index]) for index in batch), PASS / copies) for batch in beside]
+        if sum(map(sum, dear)) < sum(map(sum, cheap)):
+            for tree in some:
+                ends = torch.tensor([path[-last:] for path in tree.paths], device=model.device)
+                lines = torch.arange(copies, device=ends.device).repeat_interleave(len(ends))[:, None]
+                like = next(model.parameters())
+                yield Batch(
+                    list(tree.chosen),
+                    torch.tensor([tree.ids] * copies, device=ends.device),
+                    lines,
+                    ends.repeat(copies, 1),
+                    {**start.settings(1), **tree.settings(start.tokens, like)},
+                    tree,
+                )
+            return
+    for chosen in beside:
+        ids, ends = padded([rest[index] for index in chosen], model.device)
+        places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
+        lines = torch.arange(copies * len(chosen), device=ids.device)[:, None]
+        settings = start.settings(len(chosen))
+        yield Batch(chosen, ids.repeat(copies, 1), lines, places.repeat(copies, 1), settings)
 
 
 def _from_below(model: PreTrainedModel, below: Below) -> tuple[PreTrainedModel, list[Tensor]]:
@@ -240,79 +303,6 @@ def _from_below(model: PreTrainedModel, below: Below) -> tuple[PreTrainedModel, 
     block = running.get_submodule(below.anatomy.blocks[below.layer])
     block.register_forward_pre_hook(lambda _, inputs: (entering[0], *inputs[1:]), prepend=True)
     return running, entering
-
-
-@dataclass(frozen=True)
-class Tokens:
-    """The stream at every token of some texts, at one layer's input.
-
-    Args:
-        activations: float32 (tokens, width).
-        texts: token ids of each text.
-        owner: by activation, which text.
-        place: by activation, which token of it.
-    """
-
-    activations: Tensor
-    texts: tuple[tuple[int, ...], ...]
-    owner: tuple[int, ...]
-    place: tuple[int, ...]
-
-    def __len__(self) -> int:
-        return len(self.owner)
-
-    def parted(self, every: int = 5) -> tuple[Tokens, Tokens]:
-        """The tokens of most texts, and those of every so many-th text, to measure what was learnt on the
-        others; the same twice where there is no such text.
-        """
-        held = [number for number, owner in enumerate(self.owner) if owner % every == every - 1]
-        rest = [number for number, owner in enumerate(self.owner) if owner % every != every - 1]
-        return (self._of(rest), self._of(held)) if held and rest else (self, self)
-
-    def _of(self, numbers: list[int]) -> Tokens:
-        owner, place = (tuple(row[number] for number in numbers) for row in (self.owner, self.place))
-        return Tokens(self.activations[numbers], self.texts, owner, place)
-
-
-def collect(
-    model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int, skip: int = 1
-) -> Tokens:
-    """The stream at one layer's input at every token, without the first `skip` of each text.
-
-    The first token of a text carries a norm tens of times that of the others and would be all that an
-    autoencoder learns.
-
-    Raises:
-        VisitorError: an activation is not finite, or no token is left.
-    """
-    import torch
-
-    check_layer(anatomy, layer)
-    rows = [row[skip:] for row in streams_at(model, anatomy, texts, layer)]
-    owner = [number for number, row in enumerate(rows) for _ in row]
-    place = [skip + index for row in rows for index in range(len(row))]
-    if not owner:
-        raise VisitorError("The texts hold no token to learn from.", "Give longer texts.")
-    activations = torch.cat(rows)
-    check_finite(activations[None])
-    return Tokens(activations, tuple(map(tuple, texts)), tuple(owner), tuple(place))
-
-
-def streams_at(model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int) -> list[Tensor]:
-    """The stream at one layer's input of every text, each float32 (tokens, width), on the CPU; in batches of
-    similar length.
-    """
-    import torch
-
-    streams: list[Tensor] = [torch.empty(0, anatomy.width)] * len(texts)
-    for batch in batches(texts):
-        ids, _ = padded([texts[index] for index in batch], model.device)
-        watched, inputs = watch(model, anatomy, lambda hidden: hidden.float(), (anatomy.blocks[layer],))
-        with torch.inference_mode():
-            watched.base_model(ids, use_cache=False)
-        for row, index in zip(inputs[0].cpu(), batch, strict=True):
-            streams[index] = row[: len(texts[index])]
-    return streams
 
 
 def watch(
