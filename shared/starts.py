@@ -20,14 +20,16 @@ class Start:
 
     Args:
         tokens: how many they are; 0 where nothing was run.
-        cache: their keys and values.
+        cache: their keys and values; with copies, those of each.
     """
 
     tokens: int = 0
     cache: Any = None
 
     def memory(self, count: int) -> Any:
-        """Keys and values for so many prompts, which a pass may write behind; None where nothing was run."""
+        """Keys and values for so many prompts, which a pass may write behind, those of a copy side by side;
+        None where nothing was run.
+        """
         if not self.tokens:
             return None
         cache = copy.deepcopy(self.cache)
@@ -41,7 +43,10 @@ class Start:
 
 
 def begun(
-    model: PreTrainedModel, prompts: Sequence[list[int]] | Sequence[tuple[int, ...]], last: int = 1
+    model: PreTrainedModel,
+    prompts: Sequence[list[int]] | Sequence[tuple[int, ...]],
+    last: int = 1,
+    copies: int = 1,
 ) -> Start:
     """Run what all prompts begin with, but for the last tokens of each; nothing where that is short, or where
     a layer keeps something else than every key and value (a window, a convolution).
@@ -50,6 +55,7 @@ def begun(
         model: a causal language model, or its twin with an edit in it.
         prompts: token ids.
         last: tokens at the end of each prompt that are left to run.
+        copies: rows that it is run as, where a model does not do the same to every row.
     """
     import torch
     from transformers.cache_utils import DynamicCache, DynamicLayer
@@ -62,7 +68,7 @@ def begun(
         return Start()
     device = model.get_input_embeddings().weight.device
     with torch.inference_mode():
-        made = model.base_model(torch.tensor([list(first[:tokens])], device=device), use_cache=True)
+        made = model.base_model(torch.tensor([list(first[:tokens])] * copies, device=device), use_cache=True)
     cache: Any = getattr(made, "past_key_values", None)
     if type(cache) is not DynamicCache or any(type(layer) is not DynamicLayer for layer in cache.layers):
         return Start()

@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from abliteration import activations, directions
-from abliteration.ablate import live
+from abliteration.ablate import live, together
 from abliteration.architecture import inspect
 from abliteration.edit import Edit
 from abliteration.kernel import full
+from abliteration.trees import trees as trees_of
 from abliteration.xray import re_emergence, xray
 from shared.errors import VisitorError
 from shared.models import twin
@@ -53,6 +54,91 @@ def test_batched_is_alone(tiny, name):
     assert begun(edited, runs).tokens == (0 if name in WITHOUT else len(LEAD))
     assert not begun(model, RUNS).tokens and not begun(model, runs[:1]).tokens
     assert begun(model, [LEAD, LEAD], 3).tokens in (0, len(LEAD) - 3)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_several_edits_in_one_pass_are_each_alone(tiny, name):
+    """Rows with an edit of their own, behind a start that all prompts share and without one; steps also from
+    their block on, with what enters there taken from the untouched model.
+    """
+    model = tiny(name)
+    anatomy = inspect(model)
+    generator = torch.Generator().manual_seed(2)
+    for runs in (RUNS, [LEAD + ids for ids in RUNS]):
+        below = activations.belows(model, anatomy, runs, [0, 2, 2])
+        for layer in (0, 2):
+            steps = torch.randn(3, 32, generator=generator)
+            added = [Edit("add", direction(3), full(3, 0.0), layer=layer, step=step) for step in steps]
+            twins = [live(model, anatomy, edit) for edit in added]
+            expected = [activations.first_tokens(one, runs, anatomy) for one in twins]
+            many = together(model, anatomy, added)
+            for given in (None, below[layer]):
+                log_p, streams = activations.first_tokens(many, runs, anatomy, 3, given)
+                first = layer if given else 0
+                for number, (one_p, one_streams) in enumerate(expected):
+                    own = slice(5 * number, 5 * number + 5)
+                    assert torch.allclose(log_p[own], one_p, atol=1e-4)
+                    assert torch.allclose(streams[first:, own], one_streams[first:], atol=1e-4, rtol=1e-4)
+                assert streams[:first].isnan().all() and not torch.allclose(log_p[:5], log_p[5:10], atol=0.1)
+        reads = {
+            write.module: torch.randn(
+                model.get_submodule(write.module).weight.shape[not write.rows], generator=generator
+            )
+            / 20
+            for write in anatomy.writes
+            if write.part in ("attention", "mlp")
+        }
+        edits = [
+            Edit("ablate", direction(3, seed=4), full(3, 0.7)),
+            Edit("fitted", direction(3, seed=5), full(3, 1.0), reads=reads),
+            Edit("ablate", direction(3, seed=6), full(3, 0.0)),
+        ]
+        log_p, _ = activations.first_tokens(together(model, anatomy, edits), runs, copies=3)
+        for rows, edit in zip(log_p.chunk(3), edits, strict=True):
+            own, _ = activations.first_tokens(live(model, anatomy, edit), runs)
+            assert torch.allclose(rows, own, atol=1e-4)
+
+
+FORKS = [[*LEAD, *RUNS[0][:5], *RUNS[index][:length]] for index, length in ((1, 4), (2, 6), (1, 4), (3, 1))]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_prompts_that_begin_alike_are_read_as_a_tree(tiny, name, monkeypatch):
+    """And each is as if it were alone; with several edits, and from a block on."""
+    monkeypatch.setattr(activations, "DEARER", 0.0)  # however little it saves
+    monkeypatch.setattr(activations, "TREE", 14)
+    model = tiny(name)
+    anatomy, asked = inspect(model), [*FORKS, [*LEAD, *RUNS[4]]]
+    below = activations.belows(model, anatomy, asked, [1])[1]
+    steps = torch.randn(2, 32, generator=torch.Generator().manual_seed(6))
+    edits = [Edit("add", direction(3), full(3, 0.0), layer=1, step=step) for step in steps]
+    many = together(model, anatomy, edits)
+    seen: list[tuple[int, ...]] = []
+    many.base_model.register_forward_pre_hook(
+        lambda _, inputs, kwargs: seen.append(tuple((inputs[0] if inputs else kwargs["input_ids"]).shape)),
+        with_kwargs=True,
+    )
+    for given in (None, below):
+        *_, (log_p, streams) = activations.passes(many, asked, anatomy, 3, True, 2, given)
+        for number, edit in enumerate(edits):
+            edited = live(model, anatomy, edit)
+            for index, ids in enumerate(asked):
+                row, expected = 5 * number + index, alone(edited, anatomy, ids, 3)
+                first = 1 if given else 0
+                assert torch.allclose(streams[first:, row], expected[first:], atol=1e-4, rtol=1e-4)
+                plain = logits(edited, ids)[-1].log_softmax(-1)
+                assert torch.allclose(log_p[row].double(), plain, atol=1e-4)
+    trees = trees_of([ids[len(LEAD) :] for ids in asked], 14)
+    assert sorted(index for tree in trees for index in tree.chosen) == [0, 1, 2, 3, 4] and len(trees) > 1
+    assert sum(len(tree.ids) for tree in trees) < sum(len(ids) - len(LEAD) for ids in asked) - 10
+    shapes = {(2, len(tree.ids)) for tree in trees}
+    assert shapes <= set(seen) if name not in WITHOUT else not shapes <= set(seen)
+
+
+def test_what_enters_blocks_is_not_kept_where_it_is_too_much(tiny, monkeypatch):
+    monkeypatch.setattr(activations, "BELOW_BYTES", 1_000)
+    model = tiny("llama")
+    assert not activations.belows(model, inspect(model), RUNS, [1])
 
 
 def test_batches_hold_every_prompt_once_and_no_more_than_fits():

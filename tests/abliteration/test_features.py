@@ -10,10 +10,11 @@ import socket
 import pytest
 import torch
 
-from abliteration import activations, autoencoder, encode, features
+from abliteration import autoencoder, encode, features
 from abliteration.architecture import inspect
 from abliteration.outcome import run
 from abliteration.request import Request
+from abliteration.tokens import Tokens, collect, streams_at
 from shared import models
 from shared.errors import VisitorError
 from tests.abliteration.conftest import logits, prompts, weights
@@ -27,7 +28,7 @@ def trained(tiny, tmp_path_factory):
     """The tiny Llama in float32 with an autoencoder of its second layer's input."""
     model = tiny("llama")
     anatomy = inspect(model)
-    tokens = activations.collect(model, anatomy, prompts(12), LAYER)
+    tokens = collect(model, anatomy, prompts(12), LAYER)
     folder = tmp_path_factory.mktemp("sae")
     *states, last = autoencoder.train(
         tokens, LAYER, "tiny/llama", folder, features=64, k=8, steps=120, rate=3e-3
@@ -108,7 +109,7 @@ def test_another_width_or_layer_is_refused(trained, tiny, tmp_path):
         with pytest.raises(VisitorError):
             list(autoencoder.train(trained[2], LAYER, "x", tmp_path / "no", **values))
     with pytest.raises(VisitorError):
-        activations.collect(model, anatomy, RUNS, 3)
+        collect(model, anatomy, RUNS, 3)
 
 
 def test_an_autoencoder_of_the_registry_is_checked_before_its_download(tiny, monkeypatch):
@@ -178,7 +179,7 @@ def test_an_autoencoder_of_centred_weights_reads_a_centred_stream(trained):
     with torch.inference_mode():
         rest = flat - last.sae.decode(last.sae.encode(flat))
     left = rest.square().sum() / (flat - flat.mean(0)).square().sum()
-    few = activations.Tokens(rows, tokens.texts, tokens.owner[:5], tokens.place[:5])
+    few = Tokens(rows, tokens.texts, tokens.owner[:5], tokens.place[:5])
     assert autoencoder.quality(centred, few)[0] == pytest.approx(1 - float(left), abs=1e-3)
     made = features.steered(copy.deepcopy(model).float(), anatomy, centred, LAYER, 0, 2.0)
     assert torch.isfinite(logits(made, RUNS[0])).all()
@@ -221,8 +222,8 @@ def test_a_prompts_features_begin_at_its_words_and_contexts_have_no_template(tra
         for n in range(9)
     ]
     small = [[token % 96 for token in text] for text in texts]
-    tokens = activations.collect(model, anatomy, small, LAYER)
-    shown = activations.Tokens(tokens.activations, tuple(map(tuple, texts)), tokens.owner, tokens.place)
+    tokens = collect(model, anatomy, small, LAYER)
+    shown = Tokens(tokens.activations, tuple(map(tuple, texts)), tokens.owner, tokens.place)
     busy = last.sae.encode(tokens.activations).sum(0).topk(8).indices.tolist()
     for firing in features.top_tokens(last.sae, shown, embedded, busy, lead=lead):
         for example in firing["examples"]:
@@ -238,7 +239,7 @@ def test_one_feature_is_removed_and_nothing_else(trained):
     model.load_state_dict({name: value.float() for name, value in trained[0].state_dict().items()})
     model.eval()
     before = weights(model)
-    stream = activations.streams_at(model, anatomy, [RUNS[4]], LAYER)[0]
+    stream = streams_at(model, anatomy, [RUNS[4]], LAYER)[0]
     acts = last.sae.encode(stream).detach()
     feature = int(acts[-1].argmax())
     made = features.steered(model, anatomy, last.sae, LAYER, feature)

@@ -18,10 +18,10 @@ def rows() -> list[Row]:
 
     from abliteration import activations, bake, directions, encode, sets
     from abliteration.ablate import live
-    from abliteration.activations import Tokens
     from abliteration.architecture import inspect
     from abliteration.edit import Edit
     from abliteration.kernel import full
+    from abliteration.tokens import Tokens
     from shared import models, talk
 
     loaded = models.load("cautious")

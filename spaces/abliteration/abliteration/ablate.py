@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abliteration.activations import batches, padded
@@ -17,44 +18,107 @@ if TYPE_CHECKING:
     from abliteration.architecture import Anatomy, Write
 
 
+@dataclass(frozen=True)
+class Change:
+    """One hook of an edit.
+
+    Args:
+        module: where.
+        before: whether what enters the module is changed, or what leaves it.
+        of: from a module's input and, behind it, its output, to what is there instead.
+    """
+
+    module: str
+    before: bool
+    of: Callable[[Tensor, Tensor | None], Tensor]
+
+
 def live(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> PreTrainedModel:
     """A twin of the model that runs with the edit; the model itself stays as it is.
 
     A strength of 0 leaves no hook: the twin then computes the same bits.
     """
-    edited = twin(model)
+    return together(model, anatomy, [edit])
+
+
+def together(model: PreTrainedModel, anatomy: Anatomy, edits: Sequence[Edit]) -> PreTrainedModel:
+    """A twin that runs several edits in one pass: a batch's rows are parted into as many equal shares, the
+    first of which has the first edit, and so on. Not several `norm_preserving` ones, which change learned
+    positions, of which a batch has one row.
+    """
+    assert len(edits) == 1 or all(edit.method != "norm_preserving" for edit in edits)
+    made = twin(model)
+    by_place: dict[tuple[str, bool], list[list[Change]]] = {}
+    for number, edit in enumerate(edits):
+        for change in changes(model, anatomy, edit):
+            at = by_place.setdefault((change.module, change.before), [[] for _ in edits])
+            at[number].append(change)
+    for (module, before), lists in by_place.items():
+        _hook(made, module, before, lists)
+    return made
+
+
+def _hook(model: PreTrainedModel, name: str, before: bool, lists: list[list[Change]]) -> None:
+    """Make one module's changes, those of each edit to its share of the rows."""
+    import torch
+
+    def changed(hidden: Tensor, output: Tensor | None) -> Tensor:
+        found = hidden if output is None else output
+        if len(lists) == 1:
+            return _changed(lists[0], hidden, output)
+        count = len(found) // len(lists)
+        parts = zip(lists, hidden.split(count), found.split(count), strict=True)
+        return torch.cat([_changed(some, one, None if before else other) for some, one, other in parts])
+
+    module = model.get_submodule(name)
+    if before:
+        module.register_forward_pre_hook(lambda _, inputs: (changed(inputs[0], None), *inputs[1:]))
+    else:
+        module.register_forward_hook(lambda _, inputs, output: changed(inputs[0], output))
+
+
+def _changed(some: list[Change], hidden: Tensor, output: Tensor | None) -> Tensor:
+    for change in some:
+        if output is None:
+            hidden = change.of(hidden, None)
+        else:
+            output = change.of(hidden, output)
+    return hidden if output is None else output
+
+
+def changes(model: PreTrainedModel, anatomy: Anatomy, edit: Edit) -> Iterator[Change]:
+    """What an edit changes while the model runs, hook by hook."""
     if edit.method == "norm_preserving":
         for write in anatomy.writes:
             if alpha := strength(edit, write):
-                _keep_lengths(edited, write, in_front(model, edit, write), alpha)
-        return edited
+                yield from _keep_lengths(model, write, in_front(model, edit, write), alpha)
+        return
     if edit.method == "fitted":
         assert edit.reads is not None
         for write in anatomy.writes:
             if write.module in edit.reads and (alpha := strength(edit, write)):
                 row = edit.directions[write.layer].to(model.device, model.dtype)
-                _gated(edited, write.module, edit.reads[write.module].to(row), alpha * row)
-        return edited
+                yield _gated(write.module, edit.reads[write.module].to(row), alpha * row)
+        return
     if edit.method == "add":
         assert edit.step is not None
         step = edit.step.to(model.device, model.dtype)
-        _before(edited, anatomy.blocks[edit.layer], lambda hidden: hidden + step)
-        return edited
+        yield _before(anatomy.blocks[edit.layer], lambda hidden: hidden + step)
+        return
     kernel, rows = edit.kernel, edit.directions.to(model.device, model.dtype)
     means = edit.means or Means(0.0, *3 * ((0.0,) * anatomy.layers,))
     if kernel.embedding:
-        _before(edited, anatomy.blocks[0], _removal(rows[0], kernel.embedding, means.embedding))
+        yield _before(anatomy.blocks[0], _removal(rows[0], kernel.embedding, means.embedding))
     for layer, name in enumerate(anatomy.blocks):
         if kernel.blocks[layer]:
-            _before(edited, name, _removal(rows[layer], kernel.blocks[layer], means.blocks[layer]))
+            yield _before(name, _removal(rows[layer], kernel.blocks[layer], means.blocks[layer]))
         for part, strengths, middle in (
             ("attention", kernel.attention, means.attention),
             ("mlp", kernel.mlp, means.mlp),
         ):
             if strengths[layer]:
-                change = _removal(rows[layer], strengths[layer], middle[layer])
-                _after(edited, anatomy.write(part, layer).output, change)
-    return edited
+                removal = _removal(rows[layer], strengths[layer], middle[layer])
+                yield _after(anatomy.write(part, layer).output, removal)
 
 
 def _removal(row: Tensor, strength: float, mean: float) -> Callable[[Tensor], Tensor]:
@@ -64,7 +128,7 @@ def _removal(row: Tensor, strength: float, mean: float) -> Callable[[Tensor], Te
     return lambda hidden: hidden - (hidden @ row - mean)[..., None] * scaled
 
 
-def _keep_lengths(edited: PreTrainedModel, write: Write, u: Tensor, alpha: float) -> None:
+def _keep_lengths(model: PreTrainedModel, write: Write, u: Tensor, alpha: float) -> Iterator[Change]:
     """A norm-preserving edit while the model runs: W′ = (I − α·uuᵀ)W·diag(c), so the matrix's inputs are
     multiplied by c, and u is taken from what it writes. c follows from ‖w‖ and uᵀw of every column w alone:
     ‖(I − α·uuᵀ)w‖² = ‖w‖² − (2α − α²)(uᵀw)².
@@ -73,7 +137,7 @@ def _keep_lengths(edited: PreTrainedModel, write: Write, u: Tensor, alpha: float
     """
     import torch
 
-    module: Any = edited.get_submodule(write.module)
+    module: Any = model.get_submodule(write.module)
     u = u.to(module.weight.dtype)
     take = _removal(u, alpha, 0.0)
     if write.part in ("embedding", "positions"):
@@ -82,7 +146,7 @@ def _keep_lengths(edited: PreTrainedModel, write: Write, u: Tensor, alpha: float
             left = take(hidden)
             return left * (hidden.norm(dim=-1, keepdim=True) / left.norm(dim=-1, keepdim=True).clamp(1e-30))
 
-        _after(edited, write.module, short)
+        yield _after(write.module, short)
         return
     columns = module.weight.detach() if write.rows else module.weight.detach().T
     bias = getattr(module, "bias", None)
@@ -93,32 +157,31 @@ def _keep_lengths(edited: PreTrainedModel, write: Write, u: Tensor, alpha: float
 
     factors = stretch(columns)
     more = None if bias is None else (stretch(bias.detach()[None]) - 1) * bias.detach()
-    _before(edited, write.module, lambda hidden: hidden * factors)
-    _after(edited, write.module, lambda output: take(output if more is None else output + more))
     assert torch.isfinite(factors).all()
+    yield _before(write.module, lambda hidden: hidden * factors)
+    yield _after(write.module, lambda output: take(output if more is None else output + more))
 
 
-def _before(model: PreTrainedModel, name: str, change: Callable[[Tensor], Tensor]) -> None:
-    def hook(_: Any, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (change(inputs[0]), *inputs[1:])
-
-    model.get_submodule(name).register_forward_pre_hook(hook)
+def _before(name: str, change: Callable[[Tensor], Tensor]) -> Change:
+    return Change(name, True, lambda hidden, _: change(hidden))
 
 
-def _after(model: PreTrainedModel, name: str, change: Callable[[Tensor], Tensor]) -> None:
-    def hook(_: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
+def _after(name: str, change: Callable[[Tensor], Tensor]) -> Change:
+    def of(_: Tensor, output: Tensor | None) -> Tensor:
+        assert output is not None
         return change(output)
 
-    model.get_submodule(name).register_forward_hook(hook)
+    return Change(name, False, of)
 
 
-def _gated(model: PreTrainedModel, name: str, read: Tensor, step: Tensor) -> None:
+def _gated(name: str, read: Tensor, step: Tensor) -> Change:
     """Let a matrix write a step as often as a vector says of its inputs."""
 
-    def hook(_: Any, inputs: tuple[Any, ...], output: Tensor) -> Tensor:
-        return output + (inputs[0] @ read)[..., None] * step
+    def of(hidden: Tensor, output: Tensor | None) -> Tensor:
+        assert output is not None
+        return output + (hidden @ read)[..., None] * step
 
-    model.get_submodule(name).register_forward_hook(hook)
+    return Change(name, False, of)
 
 
 def harmless_means(

@@ -7,14 +7,15 @@ with, which a chat template and its system prompt are, is run once, and its keys
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from abliteration.architecture import check_layer
+from abliteration.trees import DEARER, Tree, trees
+from abliteration.trees import TOKENS as TREE
 from shared.errors import VisitorError
 from shared.models import twin
-from shared.starts import begun
+from shared.starts import Start, begun
 from shared.steps import last as finished
 
 if TYPE_CHECKING:
@@ -76,15 +77,23 @@ def all_states(
 
 
 def first_tokens(
-    model: PreTrainedModel, prompts: list[list[int]], anatomy: Anatomy | None = None
+    model: PreTrainedModel,
+    prompts: list[list[int]],
+    anatomy: Anatomy | None = None,
+    copies: int = 1,
+    below: Below | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Log-probabilities of each prompt's next token and, with an anatomy, the stream at its last token, in
     one pass.
 
+    Args:
+        copies: as for `passes`, as is `below`.
+
     Returns:
-        float32 (prompts, vocabulary) and None or float32 (layers + 1, prompts, width), on the CPU.
+        float32 (copies · prompts, vocabulary) and None or float32 (layers + 1, copies · prompts, width), on
+        the CPU.
     """
-    found = finished(passes(model, prompts, anatomy, heads=True))
+    found = finished(passes(model, prompts, anatomy, heads=True, copies=copies, below=below))
     assert not isinstance(found, int) and found[0] is not None
     streams = found[1]
     return found[0], None if streams is None else streams[:, :, 0]
@@ -96,12 +105,68 @@ width): float32 on the CPU, each where it is asked for.
 """
 
 
+@dataclass(frozen=True)
+class Below:
+    """What enters one block of the untouched model, at every token of some prompts: an edit that begins at
+    that block need not run the blocks below it again.
+
+    Args:
+        anatomy: of the model.
+        layer: the block.
+        start: what enters it where all prompts begin alike, (1, tokens, width).
+        rest: at the other tokens of each prompt, (tokens, width).
+    """
+
+    anatomy: Anatomy
+    layer: int
+    start: Tensor
+    rest: tuple[Tensor, ...]
+
+
+BELOW_BYTES = 500_000_000
+"""Of all `Below` together: where they would need more, the blocks are run again."""
+
+
+def belows(
+    model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]], layers: Sequence[int]
+) -> dict[int, Below]:
+    """What enters some blocks, by layer, in one pass; none of them where that needs too much memory."""
+    import torch
+
+    some = sorted(set(layers))
+    numbers = sum(map(len, prompts)) * anatomy.width * len(some)
+    if numbers * next(model.parameters()).element_size() > BELOW_BYTES:
+        return {}
+    watched, inputs = watch(
+        model, anatomy, lambda hidden: hidden, tuple(anatomy.blocks[layer] for layer in some)
+    )
+    start = begun(watched, prompts)
+    starts = list(inputs) if start.tokens else []
+    rest = [ids[start.tokens :] for ids in prompts]
+    found: list[list[Tensor]] = [[torch.empty(0)] * len(prompts) for _ in some]
+    for batch in batches(rest):
+        ids, _ = padded([rest[index] for index in batch], model.device)
+        inputs.clear()
+        with torch.inference_mode():
+            watched.base_model(ids, **start.settings(len(batch)))
+        for rows, hidden in zip(found, inputs, strict=True):
+            for row, index in zip(hidden, batch, strict=True):
+                rows[index] = row[: len(rest[index])]
+    nothing = torch.empty(1, 0, anatomy.width)
+    return {
+        layer: Below(anatomy, layer, starts[at] if starts else nothing, tuple(found[at]))
+        for at, layer in enumerate(some)
+    }
+
+
 def passes(
     model: PreTrainedModel,
     prompts: list[list[int]],
     anatomy: Anatomy | None = None,
     last: int = 1,
     heads: bool = False,
+    copies: int = 1,
+    below: Below | None = None,
 ) -> Iterator[int | Read]:
     """Read prompts; yields how many are done, at the end what was read.
 
@@ -111,113 +176,133 @@ def passes(
         anatomy: of the model, for the stream.
         last: tokens of each prompt, counted from its end, that the stream is kept at.
         heads: whether the next token is asked for.
+        copies: how often each prompt is read, for a twin of so many edits (`ablate.together`); what is read
+            is that of all prompts with the first edit, then of all with the second.
+        below: of these prompts, where the model is the untouched one up to that block; the stream below it is
+            not a number then.
     """
     import torch
 
-    log_p: list[Tensor] = [torch.empty(0)] * len(prompts)
-    streams = torch.empty(anatomy.layers + 1, len(prompts), last, anatomy.width) if anatomy else None
-    start = begun(model, prompts, last)
-    rest = [ids[start.tokens :] for ids in prompts]
-    places = torch.empty(0)  # of each prompt's last tokens, in the batch that runs
+    rows = copies * len(prompts)
+    log_p: list[Tensor] = [torch.empty(0)] * rows
+    streams = torch.empty(anatomy.layers + 1, rows, last, anatomy.width) if anatomy else None
+    batch = Batch([], torch.empty(0), torch.empty(0), torch.empty(0), {})  # the one that runs
 
     def at_end(hidden: Tensor) -> Tensor:
-        return hidden[torch.arange(len(places), device=hidden.device)[:, None], places]
+        return hidden[batch.lines, batch.places]
 
-    watched, inputs = watch(model, anatomy, at_end) if anatomy else (twin(model), [])
+    running, entering = (model, list[Any]()) if below is None else _from_below(model, below)
+    if below is not None:
+        entering[:] = [below.start.expand(copies, -1, -1)]
+    known = below is None or below.start.shape[1] > 0
+    start = begun(running, prompts, last, copies) if known else Start()
+    if below is not None and below.layer and start.tokens:
+        # by its first layer's length a model makes masks and positions
+        none = below.start.new_zeros(1, 1, start.tokens, 1)
+        start.cache.update(none, none, 0)
+    rest = [ids[start.tokens :] for ids in prompts]
+    watched, inputs = watch(running, anatomy, at_end) if anatomy else (twin(running), [])
     if heads:  # the head is large: only where a prompt ends
         head: Any = watched.get_output_embeddings()
         head.register_forward_pre_hook(lambda _, hidden: (at_end(hidden[0])[:, -1:],))
     done = 0
-    for batch in batches(rest):
-        ids, ends = padded([rest[index] for index in batch], model.device)
-        places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
+    for batch in _batched(rest, last, copies, start, model):
+        if below is not None:
+            entering[:] = [batch.of(below.rest, copies)]
         inputs.clear()
+        at = [copy * len(prompts) + index for copy in range(copies) for index in batch.chosen]
         with torch.inference_mode():
-            settings = start.settings(len(batch))
             if heads:
-                logits = watched(ids, **settings).logits[:, 0].float()
-                for index, row in zip(batch, logits.log_softmax(-1).cpu(), strict=True):
+                logits = watched(batch.ids, **batch.settings).logits[:, 0].float()
+                for index, row in zip(at, logits.log_softmax(-1).cpu(), strict=True):
                     log_p[index] = row
             else:
-                watched.base_model(ids, **settings)
+                watched.base_model(batch.ids, **batch.settings)
         if streams is not None:
-            streams[:, batch] = torch.stack(inputs).float().cpu()
-        done += len(batch)
+            streams[:, at] = torch.stack(inputs).float().cpu()
+        done += len(batch.chosen)
         yield done
+    if streams is not None and below is not None:
+        streams[: below.layer] = torch.nan
     yield torch.stack(log_p) if heads else None, streams
 
 
 @dataclass(frozen=True)
-class Tokens:
-    """The stream at every token of some texts, at one layer's input.
+class Batch:
+    """What one pass reads.
 
     Args:
-        activations: float32 (tokens, width).
-        texts: token ids of each text.
-        owner: by activation, which text.
-        place: by activation, which token of it.
+        chosen: which prompts.
+        ids: (rows, tokens).
+        lines: the row of each prompt's last tokens, (copies · prompts, 1).
+        places: and where they stand there, (copies · prompts, last).
+        settings: of the pass.
+        tree: where the prompts are one row of tokens.
     """
 
-    activations: Tensor
-    texts: tuple[tuple[int, ...], ...]
-    owner: tuple[int, ...]
-    place: tuple[int, ...]
+    chosen: list[int]
+    ids: Tensor
+    lines: Tensor
+    places: Tensor
+    settings: dict[str, Any]
+    tree: Tree | None = None
 
-    def __len__(self) -> int:
-        return len(self.owner)
+    def of(self, rest: Sequence[Tensor], copies: int) -> Tensor:
+        """What stands at the prompts' tokens, (tokens, …) of each prompt, as the pass's rows."""
+        import torch
 
-    def parted(self, every: int = 5) -> tuple[Tokens, Tokens]:
-        """The tokens of most texts, and those of every so many-th text, to measure what was learnt on the
-        others; the same twice where there is no such text.
-        """
-        held = [number for number, owner in enumerate(self.owner) if owner % every == every - 1]
-        rest = [number for number, owner in enumerate(self.owner) if owner % every != every - 1]
-        return (self._of(rest), self._of(held)) if held and rest else (self, self)
-
-    def _of(self, numbers: list[int]) -> Tokens:
-        owner, place = (tuple(row[number] for number in numbers) for row in (self.owner, self.place))
-        return Tokens(self.activations[numbers], self.texts, owner, place)
+        if self.tree is None:
+            own = torch.nn.utils.rnn.pad_sequence([rest[index] for index in self.chosen], batch_first=True)
+        else:
+            pairs = zip(self.tree.first, self.tree.before, strict=True)
+            own = torch.stack([rest[index][place] for index, place in pairs])[None]
+        return own.repeat(copies, *[1] * (own.ndim - 1))
 
 
-def collect(
-    model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int, skip: int = 1
-) -> Tokens:
-    """The stream at one layer's input at every token, without the first `skip` of each text.
-
-    The first token of a text carries a norm tens of times that of the others and would be all that an
-    autoencoder learns.
-
-    Raises:
-        VisitorError: an activation is not finite, or no token is left.
+def _batched(
+    rest: list[list[int]], last: int, copies: int, start: Start, model: PreTrainedModel
+) -> Iterator[Batch]:
+    """The passes over what follows behind a start: prompts of similar length side by side, or as a tree where
+    that is cheaper.
     """
     import torch
 
-    check_layer(anatomy, layer)
-    rows = [row[skip:] for row in streams_at(model, anatomy, texts, layer)]
-    owner = [number for number, row in enumerate(rows) for _ in row]
-    place = [skip + index for row in rows for index in range(len(row))]
-    if not owner:
-        raise VisitorError("The texts hold no token to learn from.", "Give longer texts.")
-    activations = torch.cat(rows)
-    check_finite(activations[None])
-    return Tokens(activations, tuple(map(tuple, texts)), tuple(owner), tuple(place))
+    beside = list(batches(rest, BATCH_TOKENS // copies, max(1, PASS // copies)))
+    if start.tokens:
+        some = trees(rest, min(TREE, BATCH_TOKENS // copies))
+        dear = [(DEARER * len(tree.ids), PASS / copies) for tree in some]
+        cheap = [(len(batch) * max(len(rest[index]) for index in batch), PASS / copies) for batch in beside]
+        if sum(map(sum, dear)) < sum(map(sum, cheap)):
+            for tree in some:
+                ends = torch.tensor([path[-last:] for path in tree.paths], device=model.device)
+                lines = torch.arange(copies, device=ends.device).repeat_interleave(len(ends))[:, None]
+                like = next(model.parameters())
+                yield Batch(
+                    list(tree.chosen),
+                    torch.tensor([tree.ids] * copies, device=ends.device),
+                    lines,
+                    ends.repeat(copies, 1),
+                    {**start.settings(1), **tree.settings(start.tokens, like)},
+                    tree,
+                )
+            return
+    for chosen in beside:
+        ids, ends = padded([rest[index] for index in chosen], model.device)
+        places = (ends[:, None] - last + torch.arange(last, device=ids.device)).clamp(min=0)
+        lines = torch.arange(copies * len(chosen), device=ids.device)[:, None]
+        settings = start.settings(len(chosen))
+        yield Batch(chosen, ids.repeat(copies, 1), lines, places.repeat(copies, 1), settings)
 
 
-def streams_at(model: PreTrainedModel, anatomy: Anatomy, texts: list[list[int]], layer: int) -> list[Tensor]:
-    """The stream at one layer's input of every text, each float32 (tokens, width), on the CPU; in batches of
-    similar length.
-    """
-    import torch
-
-    streams: list[Tensor] = [torch.empty(0, anatomy.width)] * len(texts)
-    for batch in batches(texts):
-        ids, _ = padded([texts[index] for index in batch], model.device)
-        watched, inputs = watch(model, anatomy, lambda hidden: hidden.float(), (anatomy.blocks[layer],))
-        with torch.inference_mode():
-            watched.base_model(ids, use_cache=False)
-        for row, index in zip(inputs[0].cpu(), batch, strict=True):
-            streams[index] = row[: len(texts[index])]
-    return streams
+def _from_below(model: PreTrainedModel, below: Below) -> tuple[PreTrainedModel, list[Tensor]]:
+    """A twin that runs from one block on, and the list whose only entry enters there."""
+    running, entering = twin(model), list[Any]()
+    for name in below.anatomy.blocks[: below.layer]:
+        passed: Any = running.get_submodule(name)
+        passed.forward = lambda hidden, *_, **__: hidden
+    block = running.get_submodule(below.anatomy.blocks[below.layer])
+    block.register_forward_pre_hook(lambda _, inputs: (entering[0], *inputs[1:]), prepend=True)
+    return running, entering
 
 
 def watch(

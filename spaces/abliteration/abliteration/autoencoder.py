@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from abliteration import data
-from abliteration.activations import Tokens
 from abliteration.architecture import check_layer
+from abliteration.tokens import Tokens
 from shared.errors import VisitorError
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from abliteration import data
-from abliteration.activations import Tokens, streams_at
 from abliteration.numbers import short
+from abliteration.tokens import Tokens, streams_at
 from shared.errors import VisitorError
 from shared.estimates import quantile
 from shared.models import twin

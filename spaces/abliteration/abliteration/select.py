@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from abliteration import data, kernel
 from abliteration.ablate import live
-from abliteration.activations import first_tokens
+from abliteration.activations import belows, first_tokens
 from abliteration.answers import spared
 from abliteration.edit import Edit
 from abliteration.numbers import short
@@ -166,7 +166,7 @@ def candidates(
     """
     model, anatomy, directions, base = known.loaded.model, known.anatomy, known.directions, known.base
     positive, negative = known.asked("select", "positive"), known.asked("select", "negative")
-    low = _low_layers(base)
+    low, below = _low_layers(base), belows(model, anatomy, negative, [layer for layer, _ in places])
     targets = [_concatenated(streams, low).mean(0) for streams in base.streams]
     for layer, position in places:
         if not directions.differ(layer, position):
@@ -174,8 +174,9 @@ def candidates(
         removed = edited(layer, position, None)
         added = live(model, anatomy, steering(directions, layer, position, 1.0))
         both, streams = first_tokens(removed, positive + negative, anatomy)
-        induced, steered = first_tokens(added, negative, anatomy)
+        induced, steered = first_tokens(added, negative, anatomy, below=below.get(layer))
         assert streams is not None and steered is not None
+        steered[:layer] = base.streams[1][:layer]
         bypassed, harmless = both_of(both, len(positive))
         ablated = streams[:, : len(positive)]
         score = base.scale.of(removed, positive, bypassed)

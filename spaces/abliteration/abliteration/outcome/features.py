@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from abliteration import autoencoder, data, features, given
-from abliteration.activations import collect
 from abliteration.architecture import check_layer
 from abliteration.encode import before_prompt, encode
 from abliteration.outcome.pairs import add_divergence, answer_both, pairs, prompts_of
 from abliteration.outcome.run import complete, editing, head, opened, sae_source, step, waiting
 from abliteration.request import Request
 from abliteration.study import SIDES, Study
+from abliteration.tokens import collect
 from shared import texts
 from shared.models import Loaded
 from shared.talk import context_limit, token_ids

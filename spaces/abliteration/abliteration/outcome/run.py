@@ -242,9 +242,11 @@ def ribbons(
     known: Study, request: Request, tried: list[select.Candidate]
 ) -> Iterator[tuple[int, int, select.Candidate | None, chance.Ribbons | None]]:
     """What random directions give behind each candidate, see `chance.ribbons`."""
-    yield from chance.ribbons(
-        known, tried, partial(_edited, known, request), alike=request.method != "add", seed=request.seed
-    )
+
+    def edit(layer: int, position: int, other: Tensor) -> Edit:
+        return edit_of(replace(request, position=position), known, layer, other)
+
+    yield from chance.ribbons(known, tried, edit, alike=request.method != "add", seed=request.seed)
 
 
 def choice(tried: list[select.Candidate], known: Study, request: Request) -> select.Choice:
