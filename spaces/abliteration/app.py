@@ -115,6 +115,7 @@ with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
         with_direction,
         **MODEL,
     )
+    endpoint(controls.take_vector)
     endpoint(
         forensics.forensics,
         ForensicsRequest,

@@ -174,6 +174,8 @@ class Head(TypedDict):
     refusal: Refusal
     provenance: Provenance
     progress: Progress | None
+    aside: NotRequired[str]
+    """What of the request this run leaves aside, and where it counts."""
     seconds: NotRequired[float]
     example: NotRequired[bool]
 
@@ -313,6 +315,16 @@ class Choice(TypedDict):
     """What the rule had to give up; empty where nothing."""
 
 
+class Beside(TypedDict):
+    """The direction of a vector file beside the found one."""
+
+    name: str
+    cosines: list[float | None]
+    """By layer; null where the two sets do not differ."""
+    chance: float
+    """95 % of random directions have a cosine of at most this, up to its sign."""
+
+
 class Find(Head):
     """Where the two sets separate, layer by layer."""
 
@@ -326,6 +338,7 @@ class Find(Head):
     position: int
     limits: Limits
     choice: Choice | None
+    given: NotRequired[Beside]
 
 
 # Answers of the base and of the edited model

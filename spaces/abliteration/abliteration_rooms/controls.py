@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.data_classes import FileData
 
 from abliteration import given, programs, reading, sets
 from abliteration.edit import METHODS
@@ -18,7 +19,7 @@ from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
 from abliteration.request import Request
 from abliteration.select import RULES
-from shared import gpu, page, shelf
+from shared import gpu, page, shelf, web
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder
@@ -128,7 +129,8 @@ def build(request: Request) -> Controls:
                 elem_id="upload-vector",
             )
         said = gr.HTML("", elem_id="vector-said")
-        button.upload(_taken_vector, [button], [vector, said], **LIGHT)
+        into = [vector, said, boxes["layer"]]
+        button.upload(_taken_vector, [button], into, **LIGHT)
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
             small("thinking", "thinking", ("", "on", "off"))
@@ -263,16 +265,36 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
     return own
 
 
-def _taken_vector(path: str) -> tuple[Any, str]:
-    """What the field of the vector file holds after an upload, and what stands below it."""
+def _taken_vector(path: str) -> tuple[str, str, Any]:
+    """What the field of the vector file holds after an upload, what stands below it, and the layer: an earlier
+    one belongs to another direction.
+    """
     try:
-        return upload_vector(path), ""
+        return upload_vector(path), "", ""
     except VisitorError as error:
-        return gr.skip(), page.alert(error)
+        return "", page.alert(error), gr.skip()  # an earlier file is not what was meant
 
 
-def upload_vector(path: str) -> str:
+def take_vector(file: FileData) -> dict[str, str]:
+    """Put a direction on your shelf: safetensors, or a GGUF control vector of llama.cpp's or repeng's. A
+    program has a shelf where it sends a cookie `llm-course-visitor-<port>` of 22 to 64 letters of its own.
+
+    Args:
+        file: the file, or its address on the web.
+
+    Returns:
+        vector: what ablate, features and export take as vector, for two hours.
+    """
+    path, name = web.file_of(file)
+    return {"vector": upload_vector(str(path), Path(name).stem)}
+
+
+def upload_vector(path: str, words: str = "") -> str:
     """The name under which an uploaded vector file lies on the visitor's shelf.
+
+    Args:
+        path: of the file.
+        words: that the name holds; by default the file's own.
 
     Raises:
         VisitorError: it is no such file, or nobody can be told from others.
@@ -283,7 +305,8 @@ def upload_vector(path: str) -> str:
         if handle.read(4) == b"GGUF":
             name = f"vector{given.ENDINGS[1]}"
     shutil.copy(path, folder / name)
-    made = shelf.put(folder, "vector", "vector", says="uploaded", parents=[], relation="", file=name)
+    title = f"vector {words or Path(path).stem}"
+    made = shelf.put(folder, "vector", title, says="uploaded", parents=[], relation="", file=name)
     if made is None:
         raise VisitorError(
             "Your browser sends no cookie, so the file cannot be kept for you.", "Allow cookies here."

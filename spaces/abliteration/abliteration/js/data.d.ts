@@ -163,6 +163,8 @@ export interface Head {
   refusal: Refusal;
   provenance: Provenance;
   progress: Progress | null;
+  /** What of the request this run leaves aside, and where it counts. */
+  aside?: string;
   seconds?: number;
   example?: boolean;
 }
@@ -290,6 +292,15 @@ export interface Choice {
   relaxed: string;
 }
 
+/** The direction of a vector file beside the found one. */
+export interface Beside {
+  name: string;
+  /** By layer; null where the two sets do not differ. */
+  cosines: (number | null)[];
+  /** 95 % of random directions have a cosine of at most this, up to its sign. */
+  chance: number;
+}
+
 /** Where the two sets separate, layer by layer. */
 export interface Find extends Head {
   kind: "find";
@@ -302,6 +313,7 @@ export interface Find extends Head {
   position: number;
   limits: Limits;
   choice: Choice | null;
+  given?: Beside;
 }
 
 /** An answer, judged. */

@@ -27,6 +27,8 @@ function openRoom(label, empty, views) {
   return openTabbed("abliteration", label, empty, views, roomFacts);
 }
 
+const FROM_FILE = "vector file"; // a projection's place where the direction came in a file
+
 const NOTHING_REFUSED =
   "The model refuses none of the select prompts: nothing here says that an edit removes a refusal.";
 
@@ -157,6 +159,7 @@ function roomFacts(data) {
     provenance: provenanceOf(data),
     tags: [...(data.example ? ["stored example"] : []), ...(isUnedited ? [] : [data.mark])],
     warnings: [
+      ...(data.aside ? [data.aside] : []),
       ...split.warnings,
       ...(relaxed ? [relaxed] : []),
       ...(nothingOf(data.refusal) && !relaxed ? [nothingOf(data.refusal)] : []),
@@ -180,7 +183,11 @@ function runKey(data) {
   if (data.kind === "features" || !data.edit) return [];
   const { method, projection, layer, strength } = data.edit;
   const read = projection === "causal" ? "every layer" : `layer ${layer}`;
-  return [`${method}, ${projection} direction of ${read}, strength ${brief(strength)}`];
+  const which =
+    projection === FROM_FILE
+      ? `direction of ${data.request.vector}, ${data.request.layer === null ? "every layer its own" : read}`
+      : `${projection} direction of ${read}`;
+  return [`${method}, ${which}, strength ${brief(strength)}`];
 }
 
 /** @param {Room} data */
