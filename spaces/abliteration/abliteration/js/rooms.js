@@ -180,13 +180,13 @@ function runKey(data) {
         ? `feature ${data.feature} removed`
         : `feature ${data.feature} held at ${brief(data.amount)}`,
     ];
-  if (data.kind === "features" || !data.edit) return [];
+  const { vector, layer: asked } = data.request;
+  const own = `direction of ${vector}, ${asked === null ? "every layer its own" : `layer ${asked}`}`;
+  if (data.kind === "features") return vector ? [own] : [];
+  if (!data.edit) return [];
   const { method, projection, layer, strength } = data.edit;
   const read = projection === "causal" ? "every layer" : `layer ${layer}`;
-  const which =
-    projection === FROM_FILE
-      ? `direction of ${data.request.vector}, ${data.request.layer === null ? "every layer its own" : read}`
-      : `${projection} direction of ${read}`;
+  const which = projection === FROM_FILE ? own : `${projection} direction of ${read}`;
   return [`${method}, ${which}, strength ${brief(strength)}`];
 }
 
