@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from abliteration import given, vectors
 from abliteration.outcome import find, remove, search, take
 from abliteration.outcome.run import TAKING, editing, prepare
+from abliteration.vector_programs import TENSORS
 from abliteration_rooms import controls
 from shared import files, models, owner, shelf
 from shared.errors import VisitorError
@@ -47,7 +48,7 @@ def control(path, rows, kind=np.float32, **more):
 
 
 def test_both_files_of_an_export_are_the_same_vectors(written):
-    one, other = (given.read(written / name) for name in (vectors.TENSORS, vectors.CONTROL))
+    one, other = (given.read(written / name) for name in (TENSORS, vectors.CONTROL))
     assert set(other.rows) == {layer for layer in one.rows if layer > 1}
     assert all(torch.equal(other.rows[layer], one.rows[layer]) for layer in other.rows)
     turned = replace(one, edited=one.edited.flip(0))  # an edit's own rows go before the raw differences
@@ -161,7 +162,7 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
     """The page's own file makes the page's own edit; of somebody else's shelf nothing is taken."""
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     loaded = zoo.opened("llama3")
-    name = controls.upload_vector(str(written / vectors.TENSORS))
+    name = controls.upload_vector(str(written / TENSORS))
     assert name.startswith("made/vector-")
     asked = replace(ASKED, vector=name)
     ours, theirs = (returned(editing("ablate", one, loaded)) for one in (ASKED, asked))
@@ -191,12 +192,12 @@ def test_a_vector_behind_the_last_block_belongs_to_the_model(tmp_path, monkeypat
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     control(tmp_path / "a.gguf", {1: [1.0, 0], 2: [0, 2.0]})
     save_file({"states": torch.tensor([[1.0, 0], [0, 1], [0, 1], [1, 0]])}, tmp_path / "a.safetensors")
-    for file, middle, last in (("a.gguf", 2, [1, 0]), ("a.safetensors", 1, [0, 1])):
+    for file, middle, end in (("a.gguf", 2, [1, 0]), ("a.safetensors", 1, [0, 1])):
         name = controls.upload_vector(str(tmp_path / file))
         found = given.opened(name, 3, 2)
-        assert found.layer(3) == middle and found.units(3)[2].tolist() == last and 3 not in found.rows
+        assert found.layer(3) == middle and found.units(3)[2].tolist() == end and 3 not in found.rows
         with pytest.raises(
-            VisitorError, match="for layer 3, the model's layers are 0 to 1|4 rows, the model 2"
+            VisitorError, match=r"for layer 3, the model's layers are 0 to 1|4 rows, the model 2"
         ):
             given.opened(name, 2, 2)
 
@@ -231,11 +232,11 @@ def test_a_matrix_is_of_a_model_with_as_many_layers(tmp_path, monkeypatch):
 
 
 def test_find_holds_the_file_against_what_it_finds(written, tmp_path, monkeypatch):
-    """The page's own file has a cosine of 1 wherever it has a vector; a search says that it passes it over."""
+    """The page's own file has a cosine of 1 where it has a vector; a search says that it passes it over."""
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     loaded = zoo.opened("llama3")
     save_file(
-        {f"layer.{k}": row for k, row in given.read(written / vectors.TENSORS).rows.items()},
+        {f"layer.{k}": row for k, row in given.read(written / TENSORS).rows.items()},
         tmp_path / "own.safetensors",
     )
     name = controls.upload_vector(str(tmp_path / "own.safetensors"))
@@ -256,7 +257,7 @@ def test_what_leaves_with_an_uploaded_vector_is_that_vector(tmp_path, monkeypatc
     asked = replace(ASKED, layer=None, vector=controls.upload_vector(str(tmp_path / "a.safetensors")))
     data = last(take.vectors_of(asked, tmp_path / "vectors", loaded))
     assert data["certificate"]["gap"] < 1e-3 and data["request"]["layer"] is None
-    again = [given.read(tmp_path / "vectors" / name) for name in (vectors.TENSORS, vectors.CONTROL)]
+    again = [given.read(tmp_path / "vectors" / name) for name in (TENSORS, vectors.CONTROL)]
     assert all(torch.equal(again[0].rows[k], row) for k, row in mine.items())
     assert torch.equal(again[1].rows[2], mine[2])
     data = last(take.export(replace(asked, layer=0), tmp_path / "model", "lora", loaded))

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
 FOLDER = ROOT / "abliteration" / "js"
 EXAMPLES = {
     name: json.loads((ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8"))
-    for name in ("find", "ablate", "optimise", "features", "certificate", "forensics", "bench")
+    for name in ("find", "ablate", "optimise", "features", "certificate", "forensics", "bench", "chat")
 }
 VIEWS = {
     "find": ("Layers", "Candidates"),
@@ -27,6 +27,7 @@ VIEWS = {
     "optimise": ("Pareto", "Removed and damaged", "Answers"),
     "features": ("Direction as features", "Features of a prompt"),
     "certificate": ("Certificate",),
+    "chat": ("Chat",),
     "bench": ("Methods", "Behaviour and topic", "Plants", "Numbers"),
     "forensics": ("What was done", "Rank", "Tensors", "Removed and damaged", "Its record"),
 }

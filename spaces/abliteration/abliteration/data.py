@@ -24,6 +24,7 @@ Kind = Literal[
     "export",
     "forensics",
     "bench",
+    "chat",
 ]
 """What a run does."""
 Form = Literal["safetensors", "lora"]
@@ -77,6 +78,12 @@ class Request(TypedDict):
     features: int
     k: int
     steps: int
+    messages: NotRequired[list[str]]
+    """Of a chat, and what follows."""
+    second: NotRequired[dict[str, Any]]
+    reply_tokens: NotRequired[int]
+    temperature: NotRequired[float]
+    chat_seed: NotRequired[int]
 
 
 class EditedModel(TypedDict):
@@ -584,6 +591,53 @@ class Ablate(Head):
     """Where both were asked for in one run."""
 
 
+ChatSide = Literal["base", "edited", "second"]
+
+
+class Parting(TypedDict):
+    """Where an answer parts from the base's."""
+
+    parts: int | None
+    """Tokens that both share; null where they are the same as far as they go."""
+    same: str
+    token: str
+    """The first other token; empty where the answer ends there."""
+    rest: str
+
+
+class Reply(Answer):
+    """One model's answer to a message."""
+
+    tokens: int
+    ended: bool
+    """Whether the model ended it."""
+    parts: NotRequired[int | None]
+    same: NotRequired[str]
+    token: NotRequired[str]
+    rest: NotRequired[str]
+    kl: NotRequired[float]
+    """KL(base ‖ this one) of the first token in nats, both reading the base's conversation."""
+
+
+class Turn(TypedDict):
+    """A message and its answers."""
+
+    message: str
+    done: bool
+    base: Reply
+    edited: NotRequired[Reply]
+    second: NotRequired[Reply]
+
+
+class Chat(Head):
+    """A conversation with the model as it is and with one or two edits."""
+
+    kind: Literal["chat"]
+    edit: Edit
+    second: NotRequired[Edit]
+    turns: list[Turn]
+
+
 class Measure(Head):
     """What the edit removed and what it damaged."""
 
@@ -788,6 +842,8 @@ class Certificate(Head):
     kind: Literal["certificate"]
     edit: Edit
     certificate: CertificateData
+    programs: NotRequired[dict[str, str]]
+    """The ablation at run time with the exported direction, by library."""
 
 
 class ExportFacts(TypedDict, total=False):
@@ -1223,4 +1279,4 @@ class KernelEditor(TypedDict):
     blocks: NotRequired[list[float]]
 
 
-Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export
+Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export | Chat

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from abliteration import kernel, reading, sets
 from abliteration.answers import ANSWER_TOKENS, MARKERS
@@ -284,13 +284,23 @@ class Request(request.Request):
         return {name: stated[name] for name in DIRECTION}
 
 
-def with_direction(model: Any = "", direction: Any = None, vector: Any = "", **settings: Any) -> Request:
+Asked = TypeVar("Asked", bound=Request)
+
+
+def with_direction(
+    model: Any = "",
+    direction: Any = None,
+    vector: Any = "",
+    kind: type[Asked] = Request,  # type: ignore[assignment]  # mypy has no default of a type variable
+    **settings: Any,
+) -> Asked:
     """The request of an API call: what its direction says, and its own settings over that.
 
     Args:
         model: of the call; "" for the direction's.
         direction: as find_direction returns it.
         vector: of the call; "" for the direction's.
+        kind: of request.
         settings: of the call.
 
     Raises:
@@ -308,4 +318,4 @@ def with_direction(model: Any = "", direction: Any = None, vector: Any = "", **s
         )
     if vector:
         stated["vector"] = vector
-    return Request.parse(**{**stated, **settings})
+    return kind.parse(**{**stated, **settings})

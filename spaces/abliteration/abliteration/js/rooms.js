@@ -5,6 +5,7 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswerPairs } from "./answers.js";
 import { openCandidates } from "./candidates.js";
 import { openCertificate } from "./certificate.js";
+import { openChat } from "./chat.js";
 import { openDamage, openJudgedAnswers } from "./damage.js";
 import { openFeatures, openFeatureTokens } from "./features.js";
 import { openLayers } from "./findview.js";
@@ -12,7 +13,7 @@ import { openParetoView } from "./pareto.js";
 import { openReturn, openXray } from "./xray.js";
 
 /** @import { Drawable, Facts, Figure, View } from "../../../../shared/js/tabbed.js" */
-/** @import { Ablate, Certificate, Export, FeatureEdit, Features, Find } from "./data.js" */
+/** @import { Ablate, Certificate, Chat, Export, FeatureEdit, Features, Find } from "./data.js" */
 /** @import { Measure, Optimise, Room } from "./data.js" */
 
 /**
@@ -129,6 +130,13 @@ export function openFeatureRoom() {
 export function openCertificateRoom() {
   return openRoom("Certificate of the edited weights", "Press Certify.", [
     { name: "certificate", label: "Certificate", open: openCertificate },
+  ]);
+}
+
+/** @returns {Figure<Chat>} */
+export function openChatRoom() {
+  return openRoom("A conversation with both models", "Write a message and press Send.", [
+    { name: "chat", label: "Chat", open: openChat },
   ]);
 }
 

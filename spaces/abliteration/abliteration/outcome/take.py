@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abliteration import bake, data, given, record, vectors
+from abliteration import bake, data, given, record, vector_programs, vectors
 from abliteration.card import model_card
 from abliteration.certificate import certify
 from abliteration.numbers import short
@@ -47,6 +47,7 @@ def certificate(request: Request, loaded: Loaded | None = None) -> Iterator[data
         "kind": "certificate",
         "edit": work.to_json(),
         "certificate": certify(model, anatomy, work.edit, baked, work.probes).to_json(),
+        "programs": vector_programs.programs(work.known.loaded.id, anatomy, work.edit),
     }
     yield complete(figure, started)
 
@@ -71,6 +72,11 @@ def vectors_of(
         "type": str(known.loaded.model.config.model_type),
         "layer": str(work.layer),
         "position": str(request.position),
+        "read": "from a vector file"
+        if request.vector
+        else f"at layer {work.layer}, position {request.position}, by the {request.projection} difference"
+        if request.projection != "causal"
+        else "at every layer, as the gradient of the behaviour's score",
     }
     if request.vector:  # its own vectors go on, in the other format too
         file = given.opened(request.vector, known.layers, known.anatomy.width)
