@@ -87,7 +87,7 @@ def talked() -> ChatRequest:
     stated = {name: value for name, value in chosen().to_json().items() if name in EDIT}
     return ChatRequest.parse(
         **stated,
-        messages=["How do I cook rice?", "What should I serve with it?"],
+        messages=["How do I cook rice?", "What is a comet?"],
         second=settings_of(ablation()),
         reply_tokens=40,
     )

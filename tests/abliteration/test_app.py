@@ -180,7 +180,8 @@ def test_a_run_tells_the_kernels_editor_how_many_layers_there_are(rooms):
     room = rooms["find"]
     layers = room.outputs[0]
     steps = [{"done": False}, {"model": {"layers": 12}, "done": True}]
-    known = list(controls.Controls({}, layers).follow(room.figure, iter(steps)))
+    kept = room.outputs[1]
+    known = list(controls.Controls({}, layers, kept).follow(room.figure, iter(steps), {kept: []}))
     assert known == [{room.figure: steps[0]}, {room.figure: steps[1], layers: 12}]
 
 

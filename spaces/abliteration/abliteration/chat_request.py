@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from abliteration import sets
 from abliteration.request import DIRECTION, Request
@@ -76,10 +76,9 @@ class ChatRequest(Request):
     temperature: float = setting(0.0, between(0, 5), "0 takes the likeliest token; more draws")
     chat_seed: int = setting(0, SEED, "of the draws, which are the same for all models")
 
-    def consistent(self) -> ChatRequest:
+    def consistent(self) -> Self:
         """As the base's; the second edit is of the same model."""
         made = super().consistent()
-        assert isinstance(made, ChatRequest)
         if made.format == "plain" and len(made.messages) > 1:
             raise VisitorError(
                 "A conversation needs the model's chat template.",

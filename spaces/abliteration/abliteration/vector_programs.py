@@ -24,7 +24,8 @@ FILES = {
 RUN = {
     "transformers": "the tests of this demo run it on a small model: the run-time edit's logits",
     "TransformerLens": "the tests run it with version 3.9.0 on small models: the run-time edit's logits",
-    "nnsight": "no test runs it; version 0.8.1 gave the run-time edit's logits on a small Llama, 2026-11-28",
+    "nnsight": "no test runs it; version 0.8.1 gave the run-time edit's logits on a small Llama in "
+    "float32, 2026-11-28",
 }
 """What was run, and what not."""
 LENS = ("llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "phi3", "phi", "gpt_neox", "gpt2")

@@ -70,7 +70,9 @@ def chat(request: ChatRequest) -> dict[str, Any]:
 
 def request_of(**values: Any) -> ChatRequest:
     """The request of an API call, as `with_direction`."""
-    return with_direction(kind=ChatRequest, **values)
+    made = with_direction(kind=ChatRequest, **values)
+    assert isinstance(made, ChatRequest)
+    return made
 
 
 def going_on(request: ChatRequest, shown: Any) -> tuple[ChatRequest, list[data.Turn]]:

@@ -18,7 +18,7 @@ from abliteration.chat_request import EDIT, settings_of
 from abliteration.edit import METHODS
 from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
-from abliteration.request import Asked, Request
+from abliteration.request import Request
 from abliteration.select import RULES
 from abliteration.vector_programs import TENSORS
 from shared import gpu, page, shelf, web
@@ -395,11 +395,11 @@ def open_tab(
     figure: Figure,
     run: Run,
     *,
-    request: type[Asked] = Request,  # type: ignore[assignment]  # mypy has no default of a type variable
+    request: type[Request] = Request,
     own: Mapping[str, Component] | None = None,
     outputs: Sequence[Component] = (),
     **settings: Any,
-) -> Room[Asked]:
+) -> Room[Any]:
     """`open_room` with what the rooms that share these controls have in common; the figure shows its stored
     example.
 
