@@ -108,7 +108,8 @@ def test_a_conversation_goes_on_as_if_it_were_asked_whole(talked, loaded, monkey
     assert set(asked) == {TALK.messages[1]}
     assert room.going_on(replace(more, strength=0.5), first)[1] == []
     assert room.going_on(more, {**first, "example": True}) == (more, [])
-    assert room.going_on(more, None) == (more, [])
+    waiting = {"kind": "chat", "drawable": False, "done": False}
+    assert room.going_on(more, None) == room.going_on(more, waiting) == (more, [])
     cut = {**first, "turns": [{**first["turns"][0], "done": False}]}
     assert room.going_on(more, cut) == (more, [])
 

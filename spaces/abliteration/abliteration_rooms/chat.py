@@ -87,7 +87,7 @@ def going_on(request: ChatRequest, shown: Any) -> tuple[ChatRequest, list[data.T
     Raises:
         VisitorError: the conversation becomes too long.
     """
-    if not isinstance(shown, dict) or shown.get("kind") != "chat" or shown.get("example"):
+    if not talked(shown):
         return request, []
     turns = [turn for turn in shown["turns"] if turn["done"]]
     before = ChatRequest.parse(**shown["request"])
@@ -95,6 +95,11 @@ def going_on(request: ChatRequest, shown: Any) -> tuple[ChatRequest, list[data.T
     whole = ChatRequest.parse(**{**request.to_json(), "messages": list(messages)})
     same = replace(whole, messages=before.messages) == before
     return whole, turns if same else []
+
+
+def talked(shown: Any) -> bool:
+    """Whether a figure's data has a conversation of the visitor's, be it whole or stopped."""
+    return isinstance(shown, dict) and bool(shown.get("turns")) and not shown.get("example")
 
 
 def programs_of(request: ChatRequest, _: Data) -> dict[str, str]:
@@ -166,9 +171,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatReques
         asked = room.parse(values)
         if not str(values[message]).strip():
             asked = replace(asked, messages=())
-        whole, known = going_on(asked, values[room.state])
-        for step in controls.follow(figure, steps(whole, known if asked.messages else ()), values):
-            yield {**step, message: ""} if is_done(step[figure]) else step
+        shown = values[room.state]
+        whole, known = going_on(asked, shown)
+        for step in controls.follow(figure, steps(whole, known) if asked.messages else steps(asked), values):
+            grown = step[figure]
+            if talked(shown) and not grown["drawable"]:  # what was said stays in view, and after an error
+                step[figure] = {**shown, "done": False, "progress": grown["progress"]}
+            yield {**step, message: ""} if is_done(grown) else step
 
     room.connect([send.click, message.submit], go_on, outputs=[message])
     controls.kept.change(_choices, [controls.kept], [second], **LIGHT)
