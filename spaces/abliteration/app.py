@@ -39,7 +39,9 @@ ALONE = "\n".join(
     f'#study:has(~ * #{name}-tab-button[aria-selected="true"]) {{ display: none; }}'
     for name in ("forensics", "bench")
 )
-css = f"{stylesheet(controls.RENDERER)}\n{ALONE}"
+# the stored conversation must not push its figure down
+FOLDED = "#chat-message textarea:not(:focus) { max-height: 2.9em; }"
+css = f"{stylesheet(controls.RENDERER)}\n{ALONE}\n{FOLDED}"
 
 first = Request.parse(**controls.example("find")["request"])
 

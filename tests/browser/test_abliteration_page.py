@@ -169,7 +169,7 @@ def test_a_vector_file_and_a_conversation(browser, suite_url, tmp_path):
         message = page.locator("#chat-message textarea")
         expect(message).to_have_value("", timeout=30_000)
         page.get_by_label("strength", exact=True).fill("0.5")
-        page.get_by_role("combobox", name="Beside it").click()
+        page.get_by_role("combobox", name="A second edit, of this session").click()
         page.get_by_role("option", name=re.compile("^1: ablate, made.vector-mine-")).click()
         message.fill("<img src=x onerror=alert(1)>")
         message.press("Enter")

@@ -45,7 +45,9 @@ def programs(name: str, anatomy: Anatomy, edit: Edit) -> dict[str, str]:
     made = {"transformers": _transformers(name, anatomy, edit)}
     if set(anatomy.family.types) <= set(LENS):
         made["TransformerLens"] = _lens(name, edit)
-    return {**made, "nnsight": _nnsight(name, anatomy, edit)}
+    if not anatomy.mixture:
+        made["nnsight"] = _nnsight(name, anatomy, edit)
+    return made
 
 
 _WITHOUT = f"""\

@@ -113,31 +113,38 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatReques
     """The message's field, buttons, figure, and their events."""
     first = example("chat")
     request = ChatRequest.parse(**first["request"])
+    bare: dict[str, Any] = {"container": False, "show_label": False}
     with gr.Row(equal_height=True):
         message = gr.Textbox(
             label="Message to both models",
-            placeholder=f"A line {BETWEEN} stands between two messages.",
+            placeholder=f"A message to both models; a line {BETWEEN} stands between two",
             lines=1,
             max_lines=6,
             scale=4,
             min_width=240,
             elem_id="chat-message",
+            **bare,
         )
         second = gr.Dropdown(
             _listed([]),
             allow_custom_value=True,
-            label="Beside it",
-            info="Edits of this session.",
-            min_width=200,
+            label="A second edit, of this session",
+            scale=2,
+            min_width=180,
             elem_id="chat-second",
+            **bare,
         )
-    with gr.Row():
         send = gr.Button(
-            with_cost("Send", SECONDS), variant="primary", scale=0, min_width=140, elem_classes="run",
+            with_cost("Send", SECONDS),
+            variant="primary",
+            scale=0,
+            min_width=110,
+            elem_classes="run",
             elem_id="run-chat",
-        )  # fmt: skip
+        )
         new = gr.Button("New chat", scale=0, min_width=110, elem_classes="run", elem_id="new-chat")
         cancel = cancel_button(elem_id="cancel-chat")
+    figure = Figure(first, folder=RENDERER, title=f"{TITLE}: chat", elem_id="chat")
     with gr.Accordion("How they answer: length, temperature, seed", open=False), gr.Row():
         own: dict[str, Any] = {"messages": message, "second": second}
         for name, label in (
@@ -147,7 +154,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatReques
         ):
             own[name] = gr.Textbox(label=label, max_lines=1, min_width=150, elem_id=f"chat-{name}")
     show(request, own)
-    figure = Figure(first, folder=RENDERER, title=f"{TITLE}: chat", elem_id="chat")
 
     def run(asked: ChatRequest, values: Values) -> Iterator[Values]:
         yield from controls.follow(figure, steps(asked), values)

@@ -79,8 +79,8 @@ def tried(
     seed: int,
     methods: Sequence[str] = optimise.METHODS,
 ) -> Iterator[optimise.Trial]:
-    """Try kernels on a study's select split; no fitted edits where norms stand behind the matrices, no causal
-    directions where the behaviour's score has no gradient.
+    """Try kernels on a study's select split; no fitted edits where norms stand behind the matrices or
+    experts write, no causal directions where the behaviour's score has no gradient.
 
     Args:
         known: the study.
@@ -90,7 +90,7 @@ def tried(
         seed: of the search.
         methods: of the edits.
     """
-    if known.anatomy.family.post_norms is not None:
+    if known.anatomy.family.post_norms is not None or known.anatomy.mixture:
         methods = [method for method in methods if method != "fitted"]
     graded = causal.available(known.base.scale)
     projections = [name for name in optimise.PROJECTIONS if graded or name != "causal"]
