@@ -112,7 +112,9 @@ def render(loaded: Loaded, prompt: str, system: str = "", remedy: str = CONTINUE
     return text
 
 
-def render_turns(loaded: Loaded, turns: Sequence[tuple[str, str]], remedy: str = CONTINUE) -> str:
+def render_turns(
+    loaded: Loaded, turns: Sequence[tuple[str, str]], remedy: str = CONTINUE, **settings: Any
+) -> str:
     """A conversation as the chat template writes it, up to where the next answer begins. As lm-eval does, a
     system message that the template refuses is left out.
 
@@ -120,17 +122,18 @@ def render_turns(loaded: Loaded, turns: Sequence[tuple[str, str]], remedy: str =
         loaded: the model.
         turns: role and text of every message; the last one is a user's.
         remedy: as for `render`.
+        settings: as for `render`.
 
     Raises:
         VisitorError: as `render`, or the template takes no conversation.
     """
     if len(turns) == 1:
-        return render(loaded, turns[0][1], remedy=remedy)
-    render(loaded, turns[-1][1], remedy=remedy)  # says what is wrong with the template as such
+        return render(loaded, turns[0][1], remedy=remedy, **settings)
+    render(loaded, turns[-1][1], remedy=remedy, **settings)  # says what is wrong with the template as such
     messages = [{"role": role, "content": text} for role, text in turns]
     for some in (messages, [one for one in messages if one["role"] != "system"]):
         try:
-            return _filled(loaded, some, {})
+            return _filled(loaded, some, settings)
         except (chat_templates.Failed, ValueError) as error:
             failed = error
     raise VisitorError(
@@ -194,6 +197,17 @@ def prompt_ids(
         raise VisitorError("The prompt has no token that the model knows.", "Write some words.")
     check_vocabulary(loaded.model, ids)
     return [int(token) for token in ids]
+
+
+def turns_ids(loaded: Loaded, turns: Sequence[tuple[str, str]], **settings: Any) -> list[int]:
+    """Token ids of a conversation, as `render_turns` writes it.
+
+    Raises:
+        VisitorError: as `render_turns`; or a token is none that the model has.
+    """
+    ids = token_ids(loaded.tokenizer, render_turns(loaded, turns, **settings))
+    check_vocabulary(loaded.model, ids)
+    return ids
 
 
 def longest_prompt(loaded: Loaded, new_tokens: int = limits.MAX_NEW_TOKENS) -> int:

@@ -27,6 +27,26 @@ def is_address(text: object) -> bool:
     return isinstance(text, str) and text.lower().startswith(("http://", "https://"))
 
 
+def file_of(file: Any) -> tuple[Path, str]:
+    """The path and name of an uploaded file, from a component or from an API call, which may give a public
+    address instead.
+
+    Raises:
+        VisitorError: the path is no upload of this server; or as `fetch`.
+    """
+    if is_address(file):
+        return fetch(file)
+    try:
+        path = Path(file["path"] if isinstance(file, dict) else file)
+        name = str((isinstance(file, dict) and file.get("orig_name")) or path.name)
+        uploaded = files.upload_folder() in path.resolve().parents and path.is_file()
+    except (TypeError, KeyError, ValueError, OSError):  # no path at all, or one that no file can have
+        uploaded = False
+    if not uploaded:
+        raise VisitorError("That file was not uploaded here.", "Upload it, or give its public address.")
+    return path, name
+
+
 def fetch(address: str) -> tuple[Path, str]:
     """Download a file from a public address into a result's folder.
 

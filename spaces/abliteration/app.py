@@ -20,9 +20,10 @@ import gradio as gr
 
 from abliteration import sets
 from abliteration.bench_request import BenchRequest
+from abliteration.chat_request import ChatRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import bench, controls, features, find, forensics, measure, remove, take
+from abliteration_rooms import bench, chat, controls, features, find, forensics, measure, remove, take
 from abliteration_rooms.tours import TOURS
 from shared import page, server
 from shared.api import Argument, endpoint
@@ -38,15 +39,17 @@ ALONE = "\n".join(
     f'#study:has(~ * #{name}-tab-button[aria-selected="true"]) {{ display: none; }}'
     for name in ("forensics", "bench")
 )
-css = f"{stylesheet(controls.RENDERER)}\n{ALONE}"
+# the stored conversation must not push its figure down
+FOLDED = "#chat-message textarea:not(:focus) { max-height: 2.9em; }"
+css = f"{stylesheet(controls.RENDERER)}\n{ALONE}\n{FOLDED}"
 
 first = Request.parse(**controls.example("find")["request"])
 
 with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
     with gr.Column(elem_id="study"):
         common = controls.build(first)
-    rooms = []
-    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all seven
+    rooms: list[tuple[gr.Tab, Any]] = []
+    with gr.Tabs(overflow_behavior="wrap") as tabs:  # a phone shows all eight
         for name, label, room in (
             ("find", "1 Find", find),
             ("ablate", "2 Remove", remove),
@@ -60,6 +63,8 @@ with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
             forensics.build(demo, tabs)
         with gr.Tab("7 Truth bench", id="bench", elem_id="bench-tab"):
             bench.build(demo, tabs)
+        with gr.Tab("8 Chat", id="chat") as tab:
+            rooms.append((tab, chat.build(demo, tabs, common)))
     controls.follow_tabs(rooms)
     demo.load(None, None, None, js=controls.SYNC)
     page.about(HERE / "README.md")
@@ -115,10 +120,19 @@ with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
         with_direction,
         **MODEL,
     )
+    endpoint(controls.take_vector)
     endpoint(
         forensics.forensics,
         ForensicsRequest,
         ["base", "edited", "record", "scope", "measured", "contrast"],
+        **MODEL,
+    )
+    CHAT = ("messages", "second", "reply_tokens", "temperature", "chat_seed")
+    endpoint(
+        chat.chat,
+        ChatRequest,
+        [model, direction, "method", "strength", "kernel", vector, *CHAT],
+        chat.request_of,
         **MODEL,
     )
     endpoint(bench.truth_bench, BenchRequest, list(BenchRequest.declared()), **MODEL)

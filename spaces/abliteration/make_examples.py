@@ -17,8 +17,9 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 
 from abliteration import optimise, record
 from abliteration.bench_request import BenchRequest
+from abliteration.chat_request import EDIT, ChatRequest, settings_of
 from abliteration.forensics_request import ForensicsRequest
-from abliteration.outcome import bench, features, find, forensics, remove, search, take
+from abliteration.outcome import bench, chat, features, find, forensics, remove, search, take
 from abliteration.request import Request
 
 BENCH = BenchRequest.parse(plants=["cooking", "gardening", "travel"], steps=24, trials=10, candidates=3)
@@ -53,6 +54,7 @@ def main(*names: str) -> None:
         ("certificate", lambda: last(take.certificate(chosen()))),
         ("features", taken_apart),
         ("forensics", examined),
+        ("chat", lambda: last(chat.chat(talked()))),
         ("bench", lambda: last(bench.bench(BENCH))),
     ):
         if name in names or not names:
@@ -78,6 +80,17 @@ def ablation() -> Request:
     best = min(few, key=lambda trial: (trial["refusals"] > optimise.ENOUGH, trial["kl"], trial["number"]))
     settings = {name: best[name] for name in ("layer", "projection", "kernel", "method")}
     return Request.parse(**settings)
+
+
+def talked() -> ChatRequest:
+    """A conversation with the edit that the search found, beside the best ablation that it tried."""
+    stated = {name: value for name, value in chosen().to_json().items() if name in EDIT}
+    return ChatRequest.parse(
+        **stated,
+        messages=["How do I cook rice?", "What is a comet?"],
+        second=settings_of(ablation()),
+        reply_tokens=40,
+    )
 
 
 def taken_apart() -> Any:

@@ -25,6 +25,18 @@ LINKS = {
         "#ablate",
         [("room", "ablate"), ("model", "zoo:qwen2"), ("layer", 1), ("answer_tokens", 8), *SETS],
     ),
+    "chat": (
+        "#chat",
+        [
+            ("room", "chat"),
+            ("model", "zoo:llama3"),
+            ("layer", 1),
+            ("messages", "Hi."),
+            ("reply_tokens", 4),
+            ("temperature", 0.7),
+            *SETS,
+        ],
+    ),
     "bench": (
         "#bench",
         [

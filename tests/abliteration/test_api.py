@@ -8,8 +8,10 @@ import zipfile
 from typing import Any
 
 import pytest
-from gradio_client import Client
+import torch
+from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
+from safetensors.torch import save_file
 
 from abliteration.programs import client_program
 from abliteration.request import Request
@@ -109,6 +111,35 @@ def test_a_published_edit_is_examined(client, tmp_path):
     assert again["claims"]["measures"] and all(one["same"] for one in again["claims"]["measures"])
 
 
+def test_both_models_answer_a_conversation(client):
+    small = str(zoo.folder("llama3"))
+    direction = {"model": small, "positive": COOKING, "negative": OTHER, "layer": 1}
+    asked = {"messages": ["Hi.", "Why?"], "reply_tokens": 4, "second": {**direction, "strength": 0}}
+    found = client.predict(direction=direction, **asked, api_name="/chat")
+    assert [turn["message"] for turn in found["turns"]] == asked["messages"]
+    assert all(turn["second"]["kl"] == 0 < turn["edited"]["kl"] for turn in found["turns"])
+
+
+def test_a_vector_file_is_taken_from_a_program(suite_url, tmp_path):
+    """Of a program that sends a cookie; of one without, in two sentences."""
+    small, file = str(zoo.folder("llama3")), tmp_path / "mine.safetensors"
+    save_file({"direction": torch.arange(1.0, 257)}, file)
+    port = suite_url.rpartition(":")[2]
+    named = {"Cookie": f"llm-course-visitor-{port}={'v' * 30}"}
+    own = Client(f"{suite_url}/abliteration/", verbose=False, headers=named)
+    name = own.predict(handle_file(file), api_name="/take_vector")["vector"]
+    assert name.startswith("made/vector-mine-")
+    direction = {"model": small, "positive": COOKING, "negative": OTHER}
+    found = own.predict(direction=direction, vector=name, messages=["Hi."], reply_tokens=2, api_name="/chat")
+    assert found["edit"]["projection"] == "vector file" and found["edit"]["layer"] == 1
+    for headers, sentence in (({}, "sends no cookie"), (named, "cannot be read")):
+        other = Client(f"{suite_url}/abliteration/", verbose=False, headers=headers)
+        if headers:
+            file.write_bytes(b"{}")
+        with pytest.raises(AppError, match=sentence):
+            other.predict(handle_file(file), api_name="/take_vector")
+
+
 def test_a_behaviour_is_planted_and_compared_from_a_program(client):
     found = client.predict(
         model=str(zoo.folder("qwen2")),
@@ -135,6 +166,8 @@ def test_a_behaviour_is_planted_and_compared_from_a_program(client):
         ("/ablate", {"kernel": {"attention": [1, 2]}}, "one for each of the model's 30 layers"),
         ("/ablate", {"direction": {"evil": 1}}, "no setting"),
         ("/export", {"form": "pickle"}, "no export"),
+        ("/chat", {"messages": ["a"] * 13}, "13 messages"),
+        ("/chat", {"second": {"layer": 400}}, "layer is 400"),
         ("/features", {"layer": 77}, "sae_layer is 77"),
         *((f"/{name}", {"vector": "a/b"}, "no vector file") for name in ("ablate", "features", "export")),
         ("/features", {"direction": [1]}, "direction is not an object"),
@@ -163,5 +196,5 @@ def test_mcp_lists_the_tools(suite_url):
     tools = {tool["name"] for tool in ask_mcp(f"{suite_url}/abliteration", "tools/list", {})["tools"]}
     assert all(
         any(tool.endswith(name) for tool in tools)
-        for name in ("find_direction", "ablate", "features", "export", "forensics", "truth_bench")
+        for name in ("find_direction", "ablate", "features", "export", "chat", "take_vector", "forensics")
     )

@@ -13,7 +13,7 @@ import pytest
 from abliteration.bench_request import BenchRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import bench, controls, features, find, forensics, measure, remove, take
+from abliteration_rooms import bench, chat, controls, features, find, forensics, measure, remove, take
 from shared.errors import VisitorError
 from shared.room import control_value
 from shared.suite import load_app
@@ -30,6 +30,7 @@ ROOMS = {
     "optimise": measure,
     "features": features,
     "certificate": take,
+    "chat": chat,
 }
 
 
@@ -54,8 +55,8 @@ def test_the_link_of_a_stored_example_asks_for_it(rooms, name):
     query = room.panel.data["query"]
     first, _, rest = query.partition("&")
     assert first == f"room={name}" and name in room.runs
-    request = Request.from_query(rest)
-    assert request == Request.parse(**stored["request"])
+    request = room.request.from_query(rest)
+    assert request == room.request.parse(**stored["request"])
     shown = room.form(request)
     assert room.parse({**{box: box.value for box in room.controls.values()}, **shown}) == request
 
@@ -179,7 +180,8 @@ def test_a_run_tells_the_kernels_editor_how_many_layers_there_are(rooms):
     room = rooms["find"]
     layers = room.outputs[0]
     steps = [{"done": False}, {"model": {"layers": 12}, "done": True}]
-    known = list(controls.Controls({}, layers).follow(room.figure, iter(steps)))
+    kept = room.outputs[1]
+    known = list(controls.Controls({}, layers, kept).follow(room.figure, iter(steps), {kept: []}))
     assert known == [{room.figure: steps[0]}, {room.figure: steps[1], layers: 12}]
 
 

@@ -260,6 +260,11 @@ def baked_folder(name: str, edit: Edit, folder, dtype: str = ""):
     return folder
 
 
+def loaded_experts(name: str) -> int:
+    config = zoo.opened(name).model.config
+    return getattr(config, "num_local_experts", None) or config.num_experts
+
+
 @pytest.mark.parametrize("name", EDITED)
 def test_an_edit_of_every_family_is_found_in_its_file(name, tmp_path):
     edit = edit_of(name, embedding=1.0)
@@ -267,7 +272,9 @@ def test_an_edit_of_every_family_is_found_in_its_file(name, tmp_path):
     data = verdict(found)
     assert data["kind"] == "projection", (data, [row.piece.name for row in found.others])
     anatomy = inspect(zoo.opened(name).model)
-    assert len([row for row in found.projected if row.part in ("attention", "mlp")]) == 2 * anatomy.layers
+    inner = [write for write in anatomy.writes if write.part in ("attention", "mlp")]
+    matrices = sum(loaded_experts(name) if write.stack else 1 for write in inner)
+    assert len([row for row in found.projected if row.part in ("attention", "mlp")]) == matrices
     assert any(row.part == "embedding" for row in found.projected)
     assert found.one > 0.99 and abs(float(found.shared.float() @ edit.directions[0])) > 0.995
     for curve in curves_of(found):

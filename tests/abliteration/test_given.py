@@ -14,11 +14,13 @@ import torch
 from safetensors.torch import save_file
 
 from abliteration import given, vectors
-from abliteration.outcome import remove, take
-from abliteration.outcome.run import editing, prepare
+from abliteration.outcome import find, remove, search, take
+from abliteration.outcome.run import TAKING, editing, prepare
+from abliteration.vector_programs import TENSORS
 from abliteration_rooms import controls
 from shared import files, models, owner, shelf
 from shared.errors import VisitorError
+from shared.steps import last
 from tests import zoo
 from tests.abliteration.conftest import returned
 from tests.abliteration.test_vectors import ASKED
@@ -46,7 +48,7 @@ def control(path, rows, kind=np.float32, **more):
 
 
 def test_both_files_of_an_export_are_the_same_vectors(written):
-    one, other = (given.read(written / name) for name in (vectors.TENSORS, vectors.CONTROL))
+    one, other = (given.read(written / name) for name in (TENSORS, vectors.CONTROL))
     assert set(other.rows) == {layer for layer in one.rows if layer > 1}
     assert all(torch.equal(other.rows[layer], one.rows[layer]) for layer in other.rows)
     turned = replace(one, edited=one.edited.flip(0))  # an edit's own rows go before the raw differences
@@ -72,7 +74,47 @@ def test_other_safetensors(tmp_path, shape):
     save_file({"refusal": values.half()}, tmp_path / "a.safetensors")
     found = given.read(tmp_path / "a.safetensors")
     rows = values if len(shape) == 2 else values.expand(3, -1)
+    assert found.stacked == (3 if len(shape) == 2 else 0)
     assert torch.allclose(found.units(3), torch.nn.functional.normalize(rows, dim=-1), atol=1e-3)
+
+
+def test_names_and_numbers_of_other_tools(tmp_path):
+    """TransformerLens' names; one vector with axes of length 1; bfloat16; a GGUF of doubles, as NumPy makes
+    of repeng's vectors times a number of its own.
+    """
+    file = tmp_path / "a.safetensors"
+    save_file({f"blocks.{k}.hook_resid_{end}": torch.ones(4) for k, end in ((3, "pre"), (6, "post"))}, file)
+    assert set(given.read(file).rows) == {3, 7}
+    save_file({"refusal_dir": torch.ones(1, 1, 4).bfloat16()}, file)
+    assert given.read(file).rows[None].tolist() == [1, 1, 1, 1]
+    control(tmp_path / "a.gguf", {2: [0.1, 0, 2]}, np.float64)
+    assert given.read(tmp_path / "a.gguf").rows[3].tolist() == pytest.approx([0.1, 0, 2])
+    raw = np.array([0.5, -2, 96], np.float32).view(np.uint32) >> 16
+    writer = gguf.GGUFWriter(tmp_path / "b.gguf", "controlvector")
+    bf16 = gguf.GGMLQuantizationType.BF16
+    writer.add_tensor("direction.1", raw.astype(np.uint16).view(np.uint8), raw_dtype=bf16)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    assert given.read(tmp_path / "b.gguf").rows[2].tolist() == [0.5, -2, 96]
+
+
+def test_a_file_as_repeng_writes_it(tmp_path):
+    """Its export_gguf: unit vectors from the last layer to the second, the family and how many there are."""
+    path, family = tmp_path / "a.gguf", "mistral"
+    rows = {k: np.eye(5, dtype=np.float32)[k] for k in (4, 3, 2, 1)}
+    writer = gguf.GGUFWriter(path, "controlvector")
+    writer.add_string("controlvector.model_hint", family)
+    writer.add_uint32("controlvector.layer_count", len(rows))
+    for layer, row in rows.items():
+        writer.add_tensor(f"direction.{layer}", row)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    found = given.read(path)
+    assert {layer: int(row.argmax()) for layer, row in found.rows.items()} == {5: 4, 4: 3, 3: 2, 2: 1}
 
 
 def bad_files(folder):
@@ -92,12 +134,14 @@ def bad_files(folder):
     yield header + struct.pack("<QQQ11sIQIQ", 1, 0, 11, b"direction.1", 1, many, 0, 0), "beyond its end"
     yield struct.pack("<Q", 2**40) + b"{}", "cannot be read"
     yield b"", "cannot be read"
+    yield b"PK\x03\x04" + bytes(60), "hold code that runs"
     for tensors, says in (
         ({"direction.1": torch.tensor([1.0, float("nan")])}, "not finite"),
         ({"direction.1": torch.zeros(3)}, "all zero"),
         ({"direction.1": torch.ones(3), "direction.2": torch.ones(4)}, "differ in length"),
-        ({"a": torch.ones(3), "b": torch.ones(3)}, "no direction"),
-        ({"a": torch.ones(3, dtype=torch.int32)}, "no direction"),
+        ({"a": torch.ones(3), "b": torch.ones(3)}, "its tensors: “a”, “b”"),
+        ({"direction.1": torch.full((3,), 3e38)}, "not finite"),
+        ({"a": torch.ones(3, dtype=torch.int32)}, "none of floating point"),
     ):
         save_file(tensors, folder / "made.safetensors")
         yield (folder / "made.safetensors").read_bytes(), says
@@ -118,7 +162,7 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
     """The page's own file makes the page's own edit; of somebody else's shelf nothing is taken."""
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     loaded = zoo.opened("llama3")
-    name = controls.upload_vector(str(written / vectors.TENSORS))
+    name = controls.upload_vector(str(written / TENSORS))
     assert name.startswith("made/vector-")
     asked = replace(ASKED, vector=name)
     ours, theirs = (returned(editing("ablate", one, loaded)) for one in (ASKED, asked))
@@ -132,7 +176,8 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
     with pytest.raises(VisitorError, match="have 7 numbers"):
         returned(editing("ablate", replace(asked, vector=wide), loaded))
     (tmp_path / "bad").write_bytes(b"GGUF")
-    assert "cannot be read" in controls._taken_vector(str(tmp_path / "bad"))[1]
+    field, said, _ = controls._taken_vector(str(tmp_path / "bad"))
+    assert field == "" and "cannot be read" in said
     monkeypatch.setattr(owner, "visitor", lambda: "b")
     with pytest.raises(VisitorError, match="shelf"):
         returned(editing("ablate", asked, loaded))
@@ -147,11 +192,13 @@ def test_a_vector_behind_the_last_block_belongs_to_the_model(tmp_path, monkeypat
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     control(tmp_path / "a.gguf", {1: [1.0, 0], 2: [0, 2.0]})
     save_file({"states": torch.tensor([[1.0, 0], [0, 1], [0, 1], [1, 0]])}, tmp_path / "a.safetensors")
-    for file, middle, last in (("a.gguf", 2, [1, 0]), ("a.safetensors", 1, [0, 1])):
+    for file, middle, end in (("a.gguf", 2, [1, 0]), ("a.safetensors", 1, [0, 1])):
         name = controls.upload_vector(str(tmp_path / file))
         found = given.opened(name, 3, 2)
-        assert found.layer(3) == middle and found.units(3)[2].tolist() == last and 3 not in found.rows
-        with pytest.raises(VisitorError, match="for layer 3, the model's layers are 0 to 1"):
+        assert found.layer(3) == middle and found.units(3)[2].tolist() == end and 3 not in found.rows
+        with pytest.raises(
+            VisitorError, match=r"for layer 3, the model's layers are 0 to 1|4 rows, the model 2"
+        ):
             given.opened(name, 2, 2)
 
 
@@ -167,7 +214,55 @@ def test_a_vector_that_does_not_fit_is_refused_before_prompts_are_read(tmp_path,
     monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("llama3"))
     save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
     asked = replace(ASKED, vector=controls.upload_vector(str(tmp_path / "a.safetensors")))
-    for kind in ("ablate", "measure", "features", "certificate", "export"):
+    for kind in TAKING:
         with pytest.raises(VisitorError, match="have 7 numbers"):
             list(prepare(kind, asked))
-    list(prepare("find", asked))  # which finds its own
+    list(prepare("optimise", asked))  # which finds its own
+
+
+def test_a_matrix_is_of_a_model_with_as_many_layers(tmp_path, monkeypatch):
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    save_file({"all": torch.ones(5, 2)}, tmp_path / "a.safetensors")
+    name = controls.upload_vector(str(tmp_path / "a.safetensors"))
+    for layers in (5, 4):
+        assert len(given.opened(name, layers, 2).rows) == layers
+    for layers in (3, 6):
+        with pytest.raises(VisitorError, match="5 rows"):
+            given.opened(name, layers, 2)
+
+
+def test_find_holds_the_file_against_what_it_finds(written, tmp_path, monkeypatch):
+    """The page's own file has a cosine of 1 where it has a vector; a search says that it passes it over."""
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    loaded = zoo.opened("llama3")
+    save_file(
+        {f"layer.{k}": row for k, row in given.read(written / TENSORS).rows.items()},
+        tmp_path / "own.safetensors",
+    )
+    name = controls.upload_vector(str(tmp_path / "own.safetensors"))
+    data = last(find.find(replace(ASKED, vector=name, candidates=1), loaded))
+    assert data["given"]["cosines"] == [None, pytest.approx(1), pytest.approx(1)] and data["aside"]
+    assert data["request"]["vector"] == "" and data["given"]["name"] == name
+    data = last(search.search(replace(ASKED, vector=name, trials=1), loaded))
+    assert data["aside"] and "given" not in data
+
+
+def test_what_leaves_with_an_uploaded_vector_is_that_vector(tmp_path, monkeypatch):
+    """As vectors in both formats, in the card's words, and in the certificate; nobody else gets its name."""
+    monkeypatch.setattr(owner, "visitor", lambda: "a")
+    loaded = zoo.opened("llama3")
+    chance, width = torch.Generator().manual_seed(3), loaded.model.config.hidden_size
+    mine = {k: torch.randn(width, generator=chance) for k in (0, 1, 2)}
+    save_file({f"layer.{k}": row for k, row in mine.items()}, tmp_path / "a.safetensors")
+    asked = replace(ASKED, layer=None, vector=controls.upload_vector(str(tmp_path / "a.safetensors")))
+    data = last(take.vectors_of(asked, tmp_path / "vectors", loaded))
+    assert data["certificate"]["gap"] < 1e-3 and data["request"]["layer"] is None
+    again = [given.read(tmp_path / "vectors" / name) for name in (TENSORS, vectors.CONTROL)]
+    assert all(torch.equal(again[0].rows[k], row) for k, row in mine.items())
+    assert torch.equal(again[1].rows[2], mine[2])
+    data = last(take.export(replace(asked, layer=0), tmp_path / "model", "lora", loaded))
+    card = (tmp_path / "model" / "README.md").read_text(encoding="utf-8")
+    assert "came in a vector file" in card and "difference of means" not in card
+    assert "that of layer 0 at all layers" in card and "made/" not in card
+    assert asked.vector not in (tmp_path / "model" / "edit.json").read_text(encoding="utf-8")
+    assert [row["name"] for row in data["measures"]["controls"]] == ["random direction"], "equal at layer 0"

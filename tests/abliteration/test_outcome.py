@@ -312,7 +312,7 @@ def test_every_other_architecture_is_refused_with_the_reason():
     for config, said in (
         (t.BertConfig(), "encoder"),
         (t.T5Config(), "two streams"),
-        (t.MixtralConfig(), "experts"),
+        (t.Qwen2MoeConfig(), "experts"),
         (t.Gemma3Config(), "images"),
         (t.MambaConfig(), "no attention"),
         (t.OPTConfig(), "nobody has stated"),

@@ -8,6 +8,7 @@ import contextlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import gguf
 import numpy as np
@@ -20,6 +21,7 @@ from abliteration.ablate import live
 from abliteration.outcome import take
 from abliteration.request import Request
 from abliteration.study import edit_of, study
+from abliteration.vector_programs import FILES, TENSORS
 from shared.errors import VisitorError
 from tests import zoo
 from tests.abliteration.conftest import logits, returned
@@ -57,7 +59,7 @@ def made(tmp_path_factory):
 def test_the_files_hold_the_differences(made):
     folder, loaded, known, figure = made
     assert figure["kind"] == "certificate" and figure["done"]
-    stored = load_file(folder / vectors.TENSORS)
+    stored = load_file(folder / TENSORS)
     edit = edit_of(ASKED, known, 2)
     assert torch.equal(stored["direction"], edit.directions)
     reader = gguf.GGUFReader(folder / vectors.CONTROL)
@@ -94,17 +96,42 @@ def test_llama_cpp_steers_by_it(made, tmp_path):
         assert np.abs(found[name] - value).max() < 0.05 * effect, name
 
 
-def test_the_program_makes_the_edit(made):
-    folder, loaded, known, _ = made
-    program = (folder / vectors.CODE).read_text().replace("'zoo/llama3'", repr(str(zoo.folder("llama3"))))
+def run(folder, library, name):
+    """The names of an exported program after its run."""
+    program = (folder / FILES[library]).read_text().replace(f"'zoo/{name}'", repr(str(zoo.folder(name))))
     scope: dict = {}
     with contextlib.chdir(folder):
         exec(program, scope)
+    return scope
+
+
+def test_the_program_makes_the_edit(made):
+    folder, loaded, known, figure = made
+    assert set(figure["programs"]) == set(FILES) and "use_it.py" in (folder / vectors.NOTES).read_text()
+    scope = run(folder, "transformers", "llama3")
     running = live(loaded.model, known.anatomy, edit_of(ASKED, known, 2))
     for ids in known.side("report", "positive")[:2]:
         made_by_it = logits(scope["model"].float(), ids)
         assert torch.allclose(made_by_it, logits(running, ids), atol=1e-4)
         assert not torch.allclose(made_by_it, logits(loaded.model, ids), atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["llama3", "neox"])
+def test_transformer_lens_makes_the_edit(name, tmp_path):
+    """Blocks one part behind the other, and side by side with biases."""
+    loaded, folder = zoo.opened(name), tmp_path / "files"
+    asked = replace(
+        ASKED,
+        format="chat" if loaded.tokenizer.chat_template else "plain",
+        kernel={"attention": 0.7, "mlp": 1},
+    )
+    list(take.vectors_of(asked, folder, loaded))
+    known = returned(study(asked, loaded))
+    scope = run(folder, "TransformerLens", name)
+    ids = scope["tokens"][0].tolist()
+    running = live(loaded.model, known.anatomy, edit_of(asked, known, 2))
+    assert torch.allclose(scope["logits"][0].float(), logits(running, ids), atol=1e-3)
+    assert not torch.allclose(scope["logits"][0].float(), logits(loaded.model, ids), atol=1e-2)
 
 
 def test_what_has_no_weights_is_refused(tmp_path):

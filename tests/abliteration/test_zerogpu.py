@@ -44,6 +44,18 @@ def test_finds_in_a_forked_worker_for_its_seconds(emulated):
     )
 
 
+def test_chats_in_a_forked_worker(emulated):
+    scheduler, server, client = emulated
+    scheduler.answer = "ok"
+    scheduler.allowed.clear()
+    direction = {"model": str(zoo.folder("llama3")), **ASKED}
+    asked = {"messages": ["Hi."], "reply_tokens": 3, "second": {**direction, "strength": 0.5}}
+    answer = client.predict(direction=direction, **asked, api_name="/chat")
+    assert answer["turns"][0]["done"] and answer["turns"][0]["second"]["tokens"] > 0
+    assert scheduler.allowed and all(pid != server.process.pid for pid in scheduler.allowed)
+    assert int(scheduler.scheduled[-1]["durationSeconds"]) == 90
+
+
 @pytest.mark.parametrize(("answer", "sentence"), zerogpu.REFUSALS)
 def test_says_why_there_is_no_gpu(emulated, answer, sentence):
     scheduler, _, client = emulated

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2] / "spaces" / "abliteration"
 FOLDER = ROOT / "abliteration" / "js"
 EXAMPLES = {
     name: json.loads((ROOT / "examples" / f"{name}.json").read_text(encoding="utf-8"))
-    for name in ("find", "ablate", "optimise", "features", "certificate", "forensics", "bench")
+    for name in ("find", "ablate", "optimise", "features", "certificate", "forensics", "bench", "chat")
 }
 VIEWS = {
     "find": ("Layers", "Candidates"),
@@ -27,6 +27,7 @@ VIEWS = {
     "optimise": ("Pareto", "Removed and damaged", "Answers"),
     "features": ("Direction as features", "Features of a prompt"),
     "certificate": ("Certificate",),
+    "chat": ("Chat",),
     "bench": ("Methods", "Behaviour and topic", "Plants", "Numbers"),
     "forensics": ("What was done", "Rank", "Tensors", "Removed and damaged", "Its record"),
 }
@@ -239,6 +240,27 @@ def test_the_truth_bench_says_n_intervals_and_limits(open_page) -> None:
     page = open_page({**one, "done": False, "progress": {"label": "travel", "value": 1, "max": 5}})
     expect(page.locator("#root")).to_contain_text("One plant")
     expect(page.locator("svg .dot-plant")).to_have_count(3 * methods)
+
+
+def test_a_conversation_marks_where_answers_part(open_page) -> None:
+    data = copy.deepcopy(EXAMPLES["chat"])
+    page = open_page(data)
+    turns = page.locator(".chat-turn")
+    expect(turns).to_have_count(len(data["turns"]))
+    marked = data["turns"][0]["edited"]
+    box = turns.first.locator(".chat-edited")
+    expect(box.locator("mark")).to_have_text(marked["token"])
+    expect(box).to_contain_text(f"parts at token {marked['parts'] + 1}")
+    expect(turns.first.locator(".chat-base mark")).to_have_count(0)
+    data["turns"] = data["turns"][:1]
+    del data["turns"][0]["second"], data["second"]
+    data["turns"][0]["edited"] |= {"parts": None, "same": "", "token": "", "rest": ""}
+    data["request"]["temperature"] = 0.7
+    page.evaluate("data => draw(data)", data)
+    expect(turns).to_have_count(1)
+    expect(box).to_contain_text("the same answer")
+    expect(page.locator(".chat-answers > *")).to_have_count(2)
+    expect(page.locator("#root")).to_contain_text("Drawn at temperature 0.7, seed 0")
 
 
 @pytest.mark.parametrize("kind", EXAMPLES)

@@ -10,8 +10,11 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
+import torch
 from playwright.sync_api import expect
+from safetensors.torch import save_file
 
+from shared.entrances import FILL
 from tests import zoo
 from tests.browser.harness import SMALL, axe_in_both_schemes, opened, unfold
 
@@ -20,8 +23,17 @@ FIRST = "#find .abliteration-figure"
 FIND = json.loads((ROOT / "examples" / "find.json").read_text(encoding="utf-8"))
 OPTIMISE = json.loads((ROOT / "examples" / "optimise.json").read_text(encoding="utf-8"))
 FEATURES = json.loads((ROOT / "examples" / "features.json").read_text(encoding="utf-8"))
-TABS = ("1 Find", "2 Remove", "3 Measure", "4 Features", "5 Take home", "6 Forensics", "7 Truth bench")
-PLACES = ("find", "ablate", "measure", "features", "certificate", "forensics", "bench")
+TABS = (
+    "1 Find",
+    "2 Remove",
+    "3 Measure",
+    "4 Features",
+    "5 Take home",
+    "6 Forensics",
+    "7 Truth bench",
+    "8 Chat",
+)
+PLACES = ("find", "ablate", "measure", "features", "certificate", "forensics", "bench", "chat")
 ALONE = ("forensics", "bench")
 """Rooms with models and prompts of their own: what the others share above the tabs is hidden."""
 COOKING = [
@@ -130,6 +142,43 @@ def test_a_link_runs_its_room_with_its_sets(browser, suite_url):
         expect(page.locator("#find .key")).to_contain_text("layer 21 chosen (hand)", timeout=180_000)
         expect(page.locator("#find .key")).to_contain_text("fit 4 + 4, select 2 + 2, report 2 + 2")
         expect(page.locator("#find .tags")).not_to_contain_text("stored example")
+
+
+def test_a_vector_file_and_a_conversation(browser, suite_url, tmp_path):
+    """A file is uploaded, a bad one clears its field; both models talk with its direction, message after
+    message, and the edit can be chosen beside the next one.
+    """
+    good, bad = tmp_path / "mine.safetensors", tmp_path / "bad.gguf"
+    save_file({f"layer.{k}": torch.arange(1.0, 257).roll(k) for k in range(3)}, good)
+    bad.write_bytes(b"GGUF")
+    query = [("room", "chat"), ("model", str(zoo.folder("llama3"))), ("reply_tokens", 3), ("contrast", "own")]
+    sets = [("positive", prompt) for prompt in COOKING] + [("negative", prompt) for prompt in OTHER]
+    query = urlencode([*query, *sets, ("messages", "Hi."), (FILL, 1)])
+    with opened(browser, f"{suite_url}/abliteration/?{query}", "#chat .figure-title") as page:
+        advanced(page)
+        name = page.locator("#vector textarea, #vector input").first
+        for file, value in ((good, re.compile("made/vector-mine-")), (bad, ""), (good, re.compile("made/"))):
+            with page.expect_file_chooser() as chooser:
+                page.locator("#upload-vector").click()
+            chooser.value.set_files(file)
+            expect(name).to_have_value(value, timeout=30_000)
+        page.locator("#run-chat").click()
+        turns = page.locator("#chat .chat-turn")
+        expect(page.locator("#chat .key")).to_contain_text("direction of made/vector-mine-", timeout=90_000)
+        expect(turns.locator(".chat-edited")).to_contain_text("nats", timeout=60_000)
+        message = page.locator("#chat-message textarea")
+        expect(message).to_have_value("", timeout=30_000)
+        page.get_by_label("strength", exact=True).fill("0.5")
+        page.get_by_role("combobox", name="A second edit, of this session").click()
+        page.get_by_role("option", name=re.compile("^1: ablate, made.vector-mine-")).click()
+        message.fill("<img src=x onerror=alert(1)>")
+        message.press("Enter")
+        expect(turns).to_have_count(2, timeout=90_000)
+        expect(turns.nth(1).locator(".chat-second")).to_contain_text("nats", timeout=60_000)
+        expect(turns.nth(1).locator("h2")).to_have_text("<img src=x onerror=alert(1)>")
+        message.fill("Bye.")
+        page.locator("#new-chat").click()
+        expect(turns).to_have_count(1, timeout=60_000)
 
 
 def test_one_feature_is_removed_and_held(page):

@@ -32,6 +32,8 @@ class Family:
         mlp: by block, the module that holds the MLP's output matrix.
         final: the norm after the last block.
         positions: the learned positions, which also enter the stream.
+        experts: by block, the module that holds the output matrices of a mixture's experts in one stack;
+            "" where the family has none. A block without it has a plain MLP.
         post_norms: by block, norms between these matrices and the stream, for attention and MLP.
         rows: whether attention and MLP store their matrices as [in, out] (GPT-2's Conv1D).
         note: what a visitor should know.
@@ -45,6 +47,7 @@ class Family:
     mlp: str = "mlp.down_proj"
     final: str = "model.norm"
     positions: str | None = None
+    experts: str = ""
     post_norms: tuple[str, str] | None = None
     rows: bool = False
     note: str = ""
@@ -124,6 +127,15 @@ FAMILIES: tuple[Family, ...] = (
         note="Most of its blocks have a short convolution in the attention's place, which writes into the "
         "stream the same way.",
     ),
+    *(
+        Family(
+            name,
+            (kind,),
+            experts="mlp.experts",
+            note="A mixture of experts: the matrix of every expert is edited, whether it is at work or not.",
+        )
+        for name, kind in (("Mixtral", "mixtral"), ("Qwen3 MoE", "qwen3_moe"), ("OLMoE", "olmoe"))
+    ),
 )
 
 
@@ -137,6 +149,7 @@ class Write:
         module: the module that holds `weight` and perhaps `bias`.
         output: the module whose output is added to the stream: the same, or the norm behind it.
         rows: whether the weight is stored as [n, width] and not as [width, n].
+        stack: whether it is a stack of experts' matrices, [experts, width, n].
     """
 
     part: str
@@ -144,6 +157,24 @@ class Write:
     module: str
     output: str
     rows: bool
+    stack: bool = False
+
+    @property
+    def name(self) -> str:
+        """Of the weight in its module."""
+        return "down_proj" if self.stack else "weight"
+
+    def weight(self, model: PreTrainedModel) -> Tensor:
+        """The weight as one matrix, [width, n] or with `rows` [n, width]; experts' side by side."""
+        held: Tensor = getattr(model.get_submodule(self.module), self.name).detach()
+        return held.transpose(0, 1).flatten(1) if self.stack else held
+
+    def stored(self, matrix: Tensor, model: PreTrainedModel) -> Tensor:
+        """Such a matrix as the model stores it."""
+        if not self.stack:
+            return matrix
+        experts, width, _ = getattr(model.get_submodule(self.module), self.name).shape
+        return matrix.reshape(width, experts, -1).transpose(0, 1).contiguous()
 
 
 @dataclass(frozen=True)
@@ -172,6 +203,19 @@ class Anatomy:
     def layers(self) -> int:
         """How many blocks."""
         return len(self.blocks)
+
+    @property
+    def mixture(self) -> bool:
+        """Whether experts write, whose inputs no hook sees."""
+        return any(write.stack for write in self.writes)
+
+    def check_method(self, method: str) -> None:
+        """Raise a VisitorError for an edit that asks what a matrix reads, where experts write."""
+        if self.mixture and method in ("fitted", "norm_preserving"):
+            raise VisitorError(
+                f"The method {method} needs each matrix's own inputs, which a mixture of experts hides.",
+                "Choose the method ablate.",
+            )
 
     def write(self, part: str, layer: int) -> Write:
         """The matrix of one part of one block."""
@@ -207,7 +251,7 @@ def _why_not(kind: str, config: Any) -> str:
     ):
         return "it is an encoder and writes no text"
     if any(getattr(config, name, None) for name in ("num_local_experts", "num_experts", "n_routed_experts")):
-        return "its MLPs are mixtures of experts, and every expert would have to be edited"
+        return "its MLPs are mixtures of experts, and nobody has stated where these write"
     if hasattr(config, "vision_config"):
         return "it also takes images; the text model alone may be supported"
     if "mamba" in kind or "rwkv" in kind:
@@ -249,15 +293,17 @@ def inspect(model: PreTrainedModel) -> Anatomy:
         for part, name in (("attention", attention), ("mlp", family.mlp)):
             held = f"{block}.{name}"
             norm = family.post_norms and family.post_norms[part == "mlp"]
-            writes.append(Write(part, layer, held, f"{block}.{norm}" if norm else held, family.rows))
+            stack = part == "mlp" and bool(family.experts) and f"{block}.{family.experts}" in modules
+            held = f"{block}.{family.experts}" if stack else held
+            writes.append(Write(part, layer, held, f"{block}.{norm}" if norm else held, family.rows, stack))
     for write in writes:
-        weight = getattr(modules.get(write.module), "weight", None)
+        weight = getattr(modules.get(write.module), write.name, None)
         if weight is None or write.output not in modules:
             raise _refused(kind, f"it has no {write.module}")
         if (
             not weight.is_floating_point()
-            or weight.dim() != 2
-            or weight.shape[1 if write.rows else 0] != width
+            or weight.dim() != (3 if write.stack else 2)
+            or weight.shape[1 if write.rows or write.stack else 0] != width
         ):
             raise _refused(kind, f"{write.module} is quantized or has an unexpected shape")
     head = next((name for name, module in modules.items() if module is model.get_output_embeddings()), "")

@@ -49,7 +49,7 @@ def sides(
     """
     import torch
 
-    weight = model.get_submodule(write.module).weight
+    weight = write.weight(model)
     row = edit.directions[write.layer].to(weight.device, torch.float64)
     exact = torch.float64 if weight.dtype == torch.float64 else torch.float32
     by = gain(model, write)
@@ -78,6 +78,7 @@ def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, *, linear: bool =
     import torch
 
     check_bakeable(edit)
+    anatomy.check_method(edit.method)
     baked = twin(model)
     keep_lengths = edit.method == "norm_preserving"
     with torch.no_grad():
@@ -92,9 +93,8 @@ def bake(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, *, linear: bool =
             both = sides(model, edit, write, fold)
             if write.part == "embedding" and anatomy.tied:
                 _untie(baked, anatomy)
-            module.weight = _parameter(
-                _projected(module.weight.detach(), both, alpha, write.rows, keep_lengths)
-            )
+            left = _projected(write.weight(model), both, alpha, write.rows, keep_lengths)
+            setattr(module, write.name, _parameter(write.stored(left, model)))
             if linear:
                 continue
             bias = getattr(module, "bias", None)
@@ -314,8 +314,13 @@ def save_lora(
         fold = fold_of(edit, write)
         if fold is not None and fold.gain != 1:
             left_out.append(f"{write.output}.weight (gain times {fold.gain:.3g})")
+        if write.stack:
+            raise VisitorError(
+                "Experts lie in one stack, and a LoRA holds linear layers.",
+                "Export the whole model, or draw the kernel on attention alone.",
+            )
         u, v = sides(model, edit, write, fold)
-        weight = module.weight.detach().to(u.dtype)
+        weight = write.weight(model).to(u.dtype)
         along = weight @ u if write.rows else u @ weight
         changes[write.module] = along[None].float().cpu(), (-alpha * v)[:, None].float().cpu()
     if not changes:

@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 from abliteration import answers, data
+from abliteration.given import FROM_FILE
 from shared import card, experts, hub, models
 from shared.card import Markdown, code, escape
 
@@ -52,9 +53,8 @@ def model_card(export: data.Export) -> str:
     return card.card(
         head,
         f"# Edited model: {escape(name.split('/')[-1])} without a direction",
-        "**This is an edited model.** A direction of its residual stream was removed from the weights: the "
-        f"one that separates “{request['contrast']}” prompts from others. A model that does not refuse is "
-        "not a model that is right or safe.",
+        "**This is an edited model.** A direction of its residual stream was removed from the weights: "
+        f"{_which(export)}. A model that does not refuse is not a model that is right or safe.",
         escape(_nothing(export)),
         f"Base: {escape(origin)}, revision {escape(model['revision'])}, {escape(model['source'])}. Licence "
         f"of the base: {escape(licence or 'see its page')}.",
@@ -75,6 +75,26 @@ def model_card(export: data.Export) -> str:
         private=[model["id"], base],
         made_from=[model["id"]],
     )
+
+
+def _which(export: data.Export) -> str:
+    """Which direction was removed, in words."""
+    if export["edit"]["projection"] == FROM_FILE:
+        return "one that came in a vector file, and was not found here"
+    return f"the one that separates “{export['request']['contrast']}” prompts from others"
+
+
+def _read_at(export: data.Export) -> str:
+    """Where a direction is from."""
+    edit, request = export["edit"], export["request"]
+    if edit["projection"] == FROM_FILE:
+        if request["layer"] is None:
+            return "of a vector file: every layer its own, or that of the nearest layer in it"
+        return f"of a vector file, that of layer {edit['layer']} at all layers"
+    if edit["projection"] == "causal":
+        return "mean gradient of the behaviour's score at the prompt's last token, one direction a layer"
+    layer, token = edit["layer"], edit["position"]
+    return f"difference of means at the input of layer {layer}, token {token} from the prompt's end"
 
 
 def _nothing(export: data.Export) -> str:
@@ -107,13 +127,7 @@ def _edit(export: data.Export) -> list[tuple[str, Any]]:
     )
     return [
         ("method", f"{edit['method']}, {edit['projection']} direction"),
-        (
-            "direction",
-            "mean gradient of the behaviour's score at the prompt's last token, one direction a layer"
-            if edit["projection"] == "causal"
-            else f"difference of means at the input of layer {edit['layer']}, token {edit['position']} "
-            "from the prompt's end",
-        ),
+        ("direction", _read_at(export)),
         (
             "prompts",
             f"fit {fit}, select {select}, report {report}, seed {export['request']['seed']}",

@@ -124,17 +124,17 @@ def certify(
     for write in anatomy.writes:
         u = in_front(model, edit, write).double()
         old, new = model.get_submodule(write.module), baked.get_submodule(write.module)
-        before, after = (_along(module.weight.detach(), u, write.rows) for module in (old, new))
+        before, after = (_along(write.weight(one), u, write.rows) for one in (model, baked))
         bias = getattr(old, "bias", None)
         rows.append(
             Row(
-                f"{write.module}.weight",
+                f"{write.module}.{write.name}",
                 write.part,
                 write.layer,
                 strength(edit, write),
                 before,
                 after,
-                before / max(float(old.weight.detach().double().norm()), 1e-30),
+                before / max(float(write.weight(model).double().norm()), 1e-30),
                 None if bias is None else abs(float(bias.detach().double() @ u)),
                 None if bias is None else abs(float(new.bias.detach().double() @ u)),
                 write.output != write.module,
@@ -211,7 +211,7 @@ def audit(model: PreTrainedModel, anatomy: Anatomy, prompts: list[list[int]]) ->
         written[:] = [hidden.clone()]
 
     def at_write(_: Any, inputs: Any, output: Tensor) -> None:
-        written.append(output.double())
+        written.append(output.double().reshape(1, -1, output.shape[-1]))  # experts write without the batch
 
     for name in (*anatomy.blocks, anatomy.final):
         watched.get_submodule(name).register_forward_pre_hook(at_block)

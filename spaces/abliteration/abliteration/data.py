@@ -24,6 +24,7 @@ Kind = Literal[
     "export",
     "forensics",
     "bench",
+    "chat",
 ]
 """What a run does."""
 Form = Literal["safetensors", "lora"]
@@ -77,6 +78,12 @@ class Request(TypedDict):
     features: int
     k: int
     steps: int
+    messages: NotRequired[list[str]]
+    """Of a chat, and what follows."""
+    second: NotRequired[dict[str, Any]]
+    reply_tokens: NotRequired[int]
+    temperature: NotRequired[float]
+    chat_seed: NotRequired[int]
 
 
 class EditedModel(TypedDict):
@@ -174,6 +181,8 @@ class Head(TypedDict):
     refusal: Refusal
     provenance: Provenance
     progress: Progress | None
+    aside: NotRequired[str]
+    """What of the request this run leaves aside, and where it counts."""
     seconds: NotRequired[float]
     example: NotRequired[bool]
 
@@ -313,6 +322,16 @@ class Choice(TypedDict):
     """What the rule had to give up; empty where nothing."""
 
 
+class Beside(TypedDict):
+    """The direction of a vector file beside the found one."""
+
+    name: str
+    cosines: list[float | None]
+    """By layer; null where the two sets do not differ."""
+    chance: float
+    """95 % of random directions have a cosine of at most this, up to its sign."""
+
+
 class Find(Head):
     """Where the two sets separate, layer by layer."""
 
@@ -326,6 +345,7 @@ class Find(Head):
     position: int
     limits: Limits
     choice: Choice | None
+    given: NotRequired[Beside]
 
 
 # Answers of the base and of the edited model
@@ -571,6 +591,53 @@ class Ablate(Head):
     """Where both were asked for in one run."""
 
 
+ChatSide = Literal["base", "edited", "second"]
+
+
+class Parting(TypedDict):
+    """Where an answer parts from the base's."""
+
+    parts: int | None
+    """Tokens that both share; null where they are the same as far as they go."""
+    same: str
+    token: str
+    """The first other token; empty where the answer ends there."""
+    rest: str
+
+
+class Reply(Answer):
+    """One model's answer to a message."""
+
+    tokens: int
+    ended: bool
+    """Whether the model ended it."""
+    parts: NotRequired[int | None]
+    same: NotRequired[str]
+    token: NotRequired[str]
+    rest: NotRequired[str]
+    kl: NotRequired[float]
+    """KL(base ‖ this one) of the first token in nats, both reading the base's conversation."""
+
+
+class Turn(TypedDict):
+    """A message and its answers."""
+
+    message: str
+    done: bool
+    base: Reply
+    edited: NotRequired[Reply]
+    second: NotRequired[Reply]
+
+
+class Chat(Head):
+    """A conversation with the model as it is and with one or two edits."""
+
+    kind: Literal["chat"]
+    edit: Edit
+    second: NotRequired[Edit]
+    turns: list[Turn]
+
+
 class Measure(Head):
     """What the edit removed and what it damaged."""
 
@@ -775,6 +842,8 @@ class Certificate(Head):
     kind: Literal["certificate"]
     edit: Edit
     certificate: CertificateData
+    programs: NotRequired[dict[str, str]]
+    """The ablation at run time with the exported direction, by library."""
 
 
 class ExportFacts(TypedDict, total=False):
@@ -1210,4 +1279,4 @@ class KernelEditor(TypedDict):
     blocks: NotRequired[list[float]]
 
 
-Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export
+Room = Find | Ablate | Measure | Optimise | Features | FeatureEdit | Certificate | Export | Chat

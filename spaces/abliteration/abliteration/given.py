@@ -1,7 +1,8 @@
 """A direction from a file of the visitor's: safetensors, or a GGUF control vector of llama.cpp's or repeng's.
 
 The vectors are by the layer at whose input they act. In GGUF, and under that name anywhere, `direction.k` is
-added behind block k, which is the input of layer k + 1; see `vectors`, which writes both.
+added behind block k, which is the input of layer k + 1; see `vectors`, which writes both. TransformerLens'
+names, `blocks.k.hook_resid_pre` and `hook_resid_post`, say the same of a block's two ends.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abliteration.directions import SMALLEST
+from abliteration.directions import SMALLEST, Directions
 from shared import shelf
 from shared.errors import VisitorError
 
@@ -22,11 +23,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MAX_BYTES, MAX_VECTORS, MAX_STRINGS = 32_000_000, 1_000, 100_000
+FROM_FILE = "vector file"
+"""Where an edit's direction is from, instead of a projection."""
 ENDINGS = (".safetensors", ".gguf")
-_BEHIND, _READ = re.compile(r"direction\.(\d{1,3})"), re.compile(r"(?:difference|layer|layers)\.(\d{1,3})")
+_PICKLED = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05", b"\x93NUM")
+"""How torch's and NumPy's files begin."""
+_BEHIND = re.compile(r"(?:direction\.|blocks\.(?=\d+\.hook_resid_post$))(\d{1,3})(?:\.hook_resid_post)?")
+_READ = re.compile(
+    r"(?:(?:difference|layer|layers)\.|blocks\.(?=\d+\.hook_resid_pre$))(\d{1,3})(?:\.hook_resid_pre)?"
+)
 _REMEDY = "Upload a direction as step 5 saves it, or a control vector of llama.cpp's or repeng's."
 _SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
 """Bytes of GGUF's numbers by their type."""
+_BF16 = 30
+_FORMS = {0: "<f4", 1: "<f2", _BF16: "<i2", 28: "<f8"}
+"""NumPy's name of GGUF's types of unquantized tensors: F32, F16, BF16 by its bits, F64."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +48,12 @@ class Given:
         rows: float32 (width,) by layer; of a file with one vector for all layers by None.
         edited: a row for every layer, float32 (layers, width), where the file states an edit's own beside
             them: those of a projection, while `rows` are raw differences.
+        stacked: how many rows the one matrix has that they are from; 0 where they have tensors of their own.
     """
 
     rows: Mapping[int | None, Tensor]
     edited: Tensor | None = None
+    stacked: int = 0
 
     @property
     def width(self) -> int:
@@ -53,14 +66,20 @@ class Given:
         Raises:
             VisitorError: the file has vectors, and none for that layer.
         """
-        has = sorted(layer for layer in self.rows if layer is not None and layer < layers)
+        has = self.has(layers)
         if asked is None:
-            return has[len(has) // 2] if has else layers // 2
-        if has and asked not in has:
+            return has[len(has) // 2]
+        if asked not in has:
             raise VisitorError(
-                f"The file has no vector for layer {asked}.", f"It has those of {has[0]} to {has[-1]}."
+                f"The file has no vector for layer {asked}.",
+                f"Write one of {_listed(has)}, or leave the layer empty.",
             )
         return asked
+
+    def has(self, layers: int) -> list[int]:
+        """The layers with a vector of their own; all of them where one vector is for all."""
+        own = sorted(layer for layer in self.rows if layer is not None and layer < layers)
+        return own or list(range(layers))
 
     def raw(self, layer: int) -> Tensor:
         """The vector of a layer as it is; of a layer that has none that of the nearest one."""
@@ -77,6 +96,11 @@ class Given:
         if self.edited is not None and len(self.edited) == layers:
             return torch.nn.functional.normalize(self.edited[list(places)], dim=-1)
         return torch.nn.functional.normalize(torch.stack([self.raw(place) for place in places]), dim=-1)
+
+
+def _listed(layers: list[int]) -> str:
+    few = [str(layer) for layer in layers[:6]]
+    return ", ".join(few) if len(layers) <= len(few) else f"{', '.join(few[:5])} … {layers[-1]}"
 
 
 def opened(name: str, layers: int, width: int) -> Given:
@@ -96,6 +120,11 @@ def opened(name: str, layers: int, width: int) -> Given:
             f"The file's vectors have {found.width:,} numbers, the model's stream has {width:,}.",
             "Choose the model that they were found in.",
         )
+    if found.stacked not in (0, layers, layers + 1):
+        raise VisitorError(
+            f"The file's matrix has {found.stacked:,} rows, the model {layers:,} layers.",
+            f"Give one row a layer, {layers:,} or {layers + 1:,} of them, or one vector alone.",
+        )
     deepest = max((layer for layer in found.rows if layer is not None), default=0)
     kept = {layer: row for layer, row in found.rows.items() if layer is None or layer < layers}
     if deepest > layers or not kept:
@@ -106,6 +135,22 @@ def opened(name: str, layers: int, width: int) -> Given:
     return replace(found, rows=kept)
 
 
+def cosines(file: Given, found: Directions, position: int) -> list[float | None]:
+    """Cosine of a file's direction and the difference of means, by layer; None where the sets are equal."""
+    layers = len(found.differences)
+    rows = file.units(layers)
+    return [
+        round(
+            float(rows[layer] @ found.raw(layer, position).float())
+            / float(found.raw(layer, position).norm()),
+            4,
+        )
+        if found.differ(layer, position)
+        else None
+        for layer in range(layers)
+    ]
+
+
 def read(path: Path) -> Given:
     """The vectors of a file.
 
@@ -114,15 +159,9 @@ def read(path: Path) -> Given:
     """
     import torch
 
-    if path.stat().st_size > MAX_BYTES:
-        raise VisitorError(f"The file has more than {MAX_BYTES // 1_000_000} MB.", _REMEDY)
-    with path.open("rb") as handle:
-        is_gguf = handle.read(4) == b"GGUF"
-    try:
-        tensors = _gguf(path.read_bytes()) if is_gguf else _safetensors(path)
-    except (ValueError, struct.error, OverflowError, UnicodeDecodeError) as error:
-        raise VisitorError(f"The vector file cannot be read: {str(error)[:80]}.", _REMEDY) from error
+    tensors = _tensors(path)
     rows: dict[int | None, Tensor] = {}
+    stacked = 0
     for name, tensor in tensors.items():
         behind, at = _BEHIND.fullmatch(name), _READ.fullmatch(name)
         if tensor.ndim == 1 and (behind or at):
@@ -132,21 +171,56 @@ def read(path: Path) -> Given:
         rows[None] = rest[0]
     elif not rows and rest and rest[0].ndim == 2 and len(rest[0]) <= MAX_VECTORS:
         rows.update(enumerate(rest[0]))
+        stacked = len(rows)
     if not rows:
-        raise VisitorError("The file holds no direction that is known by its name.", _REMEDY)
+        named = ", ".join(f"“{name[:20]}”" for name in list(tensors)[:3]) or "none of floating point"
+        raise VisitorError(
+            f"The file holds no direction that is known by its name; its tensors: {named}.", _REMEDY
+        )
     if len({len(row) for row in rows.values()}) > 1 or not len(next(iter(rows.values()))):
         raise VisitorError("The file's vectors differ in length.", _REMEDY)
     kept = {layer: row.float() for layer, row in rows.items()}
-    if not all(bool(torch.isfinite(row).all()) for row in kept.values()):
+    if not all(bool(torch.isfinite(row.norm())) for row in kept.values()):
         raise VisitorError("The file's vectors hold numbers that are not finite.", _REMEDY)
     kept = {layer: row for layer, row in kept.items() if float(row.norm()) > SMALLEST}
     if not kept:
         raise VisitorError("The file's vectors are all zero.", _REMEDY)
     own = tensors.get("direction") if len(tensors) > 1 else None
     width = len(next(iter(kept.values())))
-    if own is None or own.ndim != 2 or own.shape[1] != width or not bool(torch.isfinite(own).all()):
+    if own is None or own.ndim != 2 or own.shape[1] != width:
+        return Given(kept, stacked=stacked)
+    lengths = own.float().norm(dim=-1)
+    if not bool(torch.isfinite(lengths).all()) or not bool((lengths > SMALLEST).all()):
         return Given(kept)
     return Given(kept, own.float())
+
+
+def _tensors(path: Path) -> dict[str, Tensor]:
+    """The floating-point tensors of a file by name; where there is one alone, without axes of length 1 before
+    its last.
+
+    Raises:
+        VisitorError: it is too large, of another kind, or damaged.
+    """
+    if path.stat().st_size > MAX_BYTES:
+        raise VisitorError(f"The file has more than {MAX_BYTES // 1_000_000} MB.", _REMEDY)
+    with path.open("rb") as handle:
+        begin = handle.read(4)
+    if begin.startswith(_PICKLED):
+        raise VisitorError(
+            "The file is torch's or NumPy's own, which may hold code that runs when it is opened.",
+            "Save its tensor with safetensors.torch.save_file, and upload that.",
+        )
+    try:
+        tensors = _gguf(path.read_bytes()) if begin == b"GGUF" else _safetensors(path)
+    except (ValueError, struct.error, OverflowError, UnicodeDecodeError) as error:
+        raise VisitorError(f"The vector file cannot be read: {str(error)[:80]}.", _REMEDY) from error
+    if len(tensors) > 1:
+        return tensors
+    return {
+        name: tensor.flatten() if tensor.ndim > 1 and tensor.numel() == tensor.shape[-1] else tensor
+        for name, tensor in tensors.items()
+    }
 
 
 def _safetensors(path: Path) -> dict[str, Tensor]:
@@ -238,11 +312,14 @@ def _gguf(data: bytes) -> dict[str, Tensor]:
     start = math.ceil(cursor.at / alignment) * alignment
     found: dict[str, Tensor] = {}
     for name, shape, kind, offset in stated:
-        if kind not in (0, 1):
-            raise ValueError("its vectors are neither F32 nor F16")
-        numbers, form = math.prod(shape), np.dtype("<f4" if kind == 0 else "<f2")
+        if kind not in _FORMS:
+            raise ValueError("its vectors are quantized: F32, F16, BF16 and F64 are read")
+        numbers, form = math.prod(shape), np.dtype(_FORMS[kind])
         if start + offset + numbers * form.itemsize > len(data):
             raise ValueError("a tensor goes beyond its end")
         values = np.frombuffer(data, form, numbers, start + offset).reshape(shape)
-        found[name] = torch.from_numpy(values.astype(np.float32))
+        if kind == _BF16:
+            found[name] = torch.from_numpy(values.astype(np.int16)).view(torch.bfloat16)
+        else:
+            found[name] = torch.from_numpy(values.astype(form.newbyteorder("=")))
     return found

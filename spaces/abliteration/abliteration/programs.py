@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from abliteration.bench_request import BenchRequest
+from abliteration.chat_request import ChatRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request
 from shared.rules import LIKELIER
@@ -31,6 +32,38 @@ answer = client.predict(
     api_name="/ablate",
 )
 print({_left(request)})
+"""
+
+
+def chat_program(request: ChatRequest, address: str) -> str:
+    """The Python that asks both models the same over the API of a running demo.
+
+    Args:
+        request: of the figure.
+        address: of the demo.
+    """
+    direction = {name: value for name, value in request.direction().items() if value not in (None, [])}
+    default, stated = ChatRequest().to_json(), request.to_json()
+    more = "".join(
+        f"    {name}={stated[name]!r},\n"
+        for name in ("second", "reply_tokens", "temperature", "chat_seed")
+        if stated[name] != default[name]
+    )
+    return f"""\
+from gradio_client import Client
+
+client = Client({json.dumps(address)})
+direction = {json.dumps(direction, indent=1, ensure_ascii=False)}
+answer = client.predict(
+    direction=direction,
+    method={request.method!r},
+    strength={request.strength!r},
+    kernel={json.dumps(request.kernel)},
+    messages={list(request.messages)!r},
+{more}    api_name="/chat",
+)
+for turn in answer["turns"]:
+    print(turn["base"]["text"], turn["edited"]["text"], turn["edited"]["kl"], sep="\\n")
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from abliteration import kernel, reading, sets
 from abliteration.answers import ANSWER_TOKENS, MARKERS
@@ -212,13 +212,13 @@ class Request(request.Request):
     steps: int = setting(300, whole(1, MAX_STEPS), "of its training, 256 activations each")
 
     @classmethod
-    def parse(cls, **values: Any) -> Request:
+    def parse(cls, **values: Any) -> Self:
         """As the base's; sets that are given without a contrast are the visitor's own."""
         if values.get("contrast") in (None, "") and (values.get("positive") or values.get("negative")):
             values["contrast"] = "own"
         return super().parse(**values)
 
-    def consistent(self) -> Request:
+    def consistent(self) -> Self:
         """The visitor's own sets fit each other; beside a stored pair they are left out."""
         if self.format == "plain" and (self.system.strip() or self.thinking):
             what = "A system prompt" if self.system.strip() else "thinking"
@@ -284,13 +284,20 @@ class Request(request.Request):
         return {name: stated[name] for name in DIRECTION}
 
 
-def with_direction(model: Any = "", direction: Any = None, vector: Any = "", **settings: Any) -> Request:
+def with_direction(
+    model: Any = "",
+    direction: Any = None,
+    vector: Any = "",
+    kind: type[Request] = Request,
+    **settings: Any,
+) -> Request:
     """The request of an API call: what its direction says, and its own settings over that.
 
     Args:
         model: of the call; "" for the direction's.
         direction: as find_direction returns it.
         vector: of the call; "" for the direction's.
+        kind: of request.
         settings: of the call.
 
     Raises:
@@ -308,4 +315,4 @@ def with_direction(model: Any = "", direction: Any = None, vector: Any = "", **s
         )
     if vector:
         stated["vector"] = vector
-    return Request.parse(**{**stated, **settings})
+    return kind.parse(**{**stated, **settings})

@@ -350,6 +350,7 @@ def along(known: Study, method: str, rows: Tensor, curve: kernel.Kernel) -> Edit
         VisitorError: the family cannot have a fitted edit.
     """
     model, anatomy = known.loaded.model, known.anatomy
+    anatomy.check_method(method)
     if method == "fitted":
         if not known.fitted:
             sides = (known.asked("fit", side) for side in SIDES)

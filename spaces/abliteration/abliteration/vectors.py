@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from abliteration import vector_programs
 from abliteration.directions import Directions
+from abliteration.vector_programs import TENSORS
+from shared.card import escape, public_name
 from shared.files import written_whole
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from abliteration.architecture import Anatomy
     from abliteration.edit import Edit
 
-TENSORS, CONTROL, CODE = "direction.safetensors", "control_vector.gguf", "use_it.py"
+CONTROL, NOTES = "control_vector.gguf", "README.md"
 ARCHITECTURE = "controlvector"
 """Of a GGUF file with a control vector."""
 
@@ -37,7 +40,7 @@ def differences(directions: Directions, position: int) -> dict[int, Tensor]:
 def write(
     found: Mapping[int, Tensor], edit: Edit, anatomy: Anatomy, facts: Mapping[str, str], folder: Path
 ) -> None:
-    """Write both files, and a program that makes an ablation with the first.
+    """Write both files, programs that make an ablation with the first, and what was run of all this.
 
     Args:
         found: `differences`.
@@ -54,9 +57,10 @@ def write(
         tensors["direction"] = edit.directions.float().cpu().contiguous()
         save_file(tensors, part / TENSORS, metadata=dict(facts))
         _control(found, facts["type"], part / CONTROL)
-        if edit.method == "ablate":
-            program = transformers_program(facts["model"], anatomy, edit)
-            (part / CODE).write_text(program, encoding="utf-8")
+        made = vector_programs.programs(facts["model"], anatomy, edit)
+        for library, program in made.items():
+            (part / vector_programs.FILES[library]).write_text(program, encoding="utf-8")
+        (part / NOTES).write_text(_notes(found, facts, made), encoding="utf-8")
 
 
 def _control(found: Mapping[int, Tensor], family: str, path: Path) -> None:
@@ -76,41 +80,25 @@ def _control(found: Mapping[int, Tensor], family: str, path: Path) -> None:
         writer.close()
 
 
-def transformers_program(name: str, anatomy: Anatomy, edit: Edit) -> str:
-    """An ablation while the model runs, in transformers alone: `direction` of the file, taken with the
-    kernel's strengths from what every block's attention and MLP write and from the first block's input.
-    """
-    parts = {
-        part: [anatomy.write(part, layer).output for layer in range(anatomy.layers)]
-        for part in ("attention", "mlp")
-    }
-    strengths = {
-        part: dict(zip(parts[part], values, strict=True))
-        for part, values in (("attention", edit.kernel.attention), ("mlp", edit.kernel.mlp))
-    }
-    return f"""\
-from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-name = {name!r}  # a Hub id or a folder: the model that the direction was read in
-model = AutoModelForCausalLM.from_pretrained(name)
-tokenizer = AutoTokenizer.from_pretrained(name)
-rows = load_file("{TENSORS}")["direction"]  # a unit row for every layer
-
-
-def without(hidden, layer, strength):
-    row = rows[layer].to(hidden)
-    return hidden - strength * (hidden @ row)[..., None] * row
-
-
-attention = {strengths["attention"]!r}
-mlp = {strengths["mlp"]!r}
-for writes in (attention, mlp):
-    for layer, (module, strength) in enumerate(writes.items()):
-        model.get_submodule(module).register_forward_hook(
-            lambda _, inputs, output, layer=layer, strength=strength: without(output, layer, strength)
-        )
-model.get_submodule({anatomy.blocks[0]!r}).register_forward_pre_hook(
-    lambda _, inputs: (without(inputs[0], 0, {edit.kernel.embedding!r}), *inputs[1:])
-)
-"""
+def _notes(found: Mapping[int, Tensor], facts: Mapping[str, str], made: Mapping[str, str]) -> str:
+    """What the files are, how they are used, and what of it was run."""
+    model = escape(public_name(facts["model"]))
+    lines = [
+        f"# A direction in the residual stream of {model}",
+        "",
+        f"Read {escape(facts['read'])}.",
+        "",
+        f"- `{TENSORS}`: `direction`, a unit row for each layer; `difference.k`, "
+        "the vector at the input of layer k at its own length.",
+        f"- `{CONTROL}`: the same vectors for llama.cpp (`--control-vector`) and repeng, `direction.k` "
+        "behind block k. They add the vector. This demo's tests steer a small model by such a file in "
+        "llama.cpp, and the logits are those of the same step here; this very file was not opened there.",
+        *(
+            f"- `{vector_programs.FILES[one]}`: the ablation in {one}; {vector_programs.RUN[one]}."
+            for one in made
+        ),
+    ]
+    if not made:
+        lines.append("- No program: this edit is no ablation, and has no short form at run time.")
+    layers = ", ".join(str(layer) for layer in found)
+    return "\n".join([*lines, "", f"Layers with a vector: {layers}.", ""])

@@ -11,14 +11,17 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
+from gradio.data_classes import FileData
 
 from abliteration import given, programs, reading, sets
+from abliteration.chat_request import EDIT, settings_of
 from abliteration.edit import METHODS
 from abliteration.encode import FORMATS
 from abliteration.optimise import PROJECTIONS
 from abliteration.request import Request
 from abliteration.select import RULES
-from shared import gpu, page, shelf
+from abliteration.vector_programs import TENSORS
+from shared import gpu, page, shelf, web
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import result_folder
@@ -28,6 +31,8 @@ from shared.rules import KINDS
 TITLE = "Abliteration"
 HERE = Path(__file__).parents[1]
 RENDERER = HERE / "abliteration" / "js"
+MAX_KEPT = 20
+"""Edits of a session that are kept for a comparison."""
 MAX_UPLOAD = 1_000_000
 """Largest file with one set, in bytes."""
 PAIRS = [
@@ -66,20 +71,26 @@ class Controls:
     Args:
         boxes: by the request's own names.
         layers: how many layers the model of the last run has, for the kernel's editor.
+        kept: the edits of the session, as `kept_with` makes them.
     """
 
     boxes: Mapping[str, Component]
     layers: gr.State
+    kept: gr.State
 
-    def follow(self, figure: Component, steps: Iterator[Data]) -> Iterator[Values]:
-        """A run's data as values of the page: the figure, and the number of layers once it is known."""
+    def follow(self, figure: Component, steps: Iterator[Data], values: Values) -> Iterator[Values]:
+        """A run's data as values of the page: the figure, the number of layers once it is known, and at the
+        end the session's edits with the run's.
+        """
         for data in steps:
-            known = {self.layers: data["model"]["layers"]} if "model" in data else {}
+            known: Values = {self.layers: data["model"]["layers"]} if "model" in data else {}
+            if is_done(data) and data.get("edit"):
+                known[self.kept] = kept_with(values[self.kept], data)
             yield {figure: data, **known}
 
     def run(self, figure: Component, steps: Callable[[Request], Iterator[Data]]) -> Run:
         """A room's run that `follow` shows."""
-        return lambda request, _: self.follow(figure, steps(request))
+        return lambda request, values: self.follow(figure, steps(request), values)
 
 
 def build(request: Request) -> Controls:
@@ -128,7 +139,8 @@ def build(request: Request) -> Controls:
                 elem_id="upload-vector",
             )
         said = gr.HTML("", elem_id="vector-said")
-        button.upload(_taken_vector, [button], [vector, said], **LIGHT)
+        into = [vector, said, boxes["layer"]]
+        button.upload(_taken_vector, [button], into, **LIGHT)
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
             small("thinking", "thinking", ("", "on", "off"))
@@ -173,7 +185,22 @@ def build(request: Request) -> Controls:
     for box in (boxes["model"], contrast):  # a layer belongs to the model and the sets that it was found with
         box.input(lambda: "", None, [boxes["layer"]], **LIGHT)  # type: ignore[attr-defined]
     show(request, boxes)
-    return Controls(boxes, gr.State(example("find")["model"]["layers"]))
+    return Controls(boxes, gr.State(example("find")["model"]["layers"]), gr.State([]))
+
+
+def kept_with(kept: Sequence[dict[str, Any]], data: Data) -> list[dict[str, Any]]:
+    """A session's edits with that of a run, each once, the last `MAX_KEPT`: label and settings."""
+    edit, stated = data["edit"], data.get("chosen") or data["request"]
+    own = {name: stated[name] for name in EDIT if name in stated}
+    if not own.get("vector"):
+        own["layer"] = edit["layer"]  # the one that was chosen
+    settings = settings_of(Request.parse(**own))
+    if any(one["settings"] == settings for one in kept):
+        return list(kept)
+    number = 1 + max((one["number"] for one in kept), default=0)
+    where = own.get("vector") or f"layer {edit['layer']}, {edit['projection']}"
+    label = f"{number}: {edit['method']}, {where}, strength {edit['strength']:g}"
+    return [*kept, {"number": number, "label": label, "settings": settings}][-MAX_KEPT:]
 
 
 def _hint(kind: str) -> gr.Textbox:
@@ -184,14 +211,14 @@ def _hint(kind: str) -> gr.Textbox:
     return gr.Textbox(info=says)
 
 
-def follow_tabs(rooms: Sequence[tuple[gr.Tab, Room[Request]]]) -> None:
+def follow_tabs(rooms: Sequence[tuple[gr.Tab, Room[Any]]]) -> None:
     """Let the controls ask for the stored example that an opened tab shows, as long as they ask for another
     tab's: what a visitor has set stays, and so does what a link asks for.
     """
     asked = [example_of(room) for _, room in rooms]
     for tab, room in rooms:
 
-        def opened(values: Values, page: gr.Request, room: Room[Request] = room) -> Any:
+        def opened(values: Values, page: gr.Request, room: Room[Any] = room) -> Any:
             linked = "room" in page.query_params
             form = None if linked else form_of_example(room, values, asked)
             return gr.skip() if form is None else form
@@ -200,13 +227,14 @@ def follow_tabs(rooms: Sequence[tuple[gr.Tab, Room[Request]]]) -> None:
         tab.select(opened, {*boxes, room.state}, boxes, **LIGHT)
 
 
-def example_of(room: Room[Request]) -> Request:
+def example_of(room: Room[Any]) -> Request:
     """The request of a room's stored example."""
     assert room.figure.data is not None
-    return Request.parse(**room.figure.data["request"])
+    found: Request = room.request.parse(**room.figure.data["request"])
+    return found
 
 
-def form_of_example(room: Room[Request], values: Values, asked: Sequence[Request]) -> Values | None:
+def form_of_example(room: Room[Any], values: Values, asked: Sequence[Request]) -> Values | None:
     """What a room's controls show for its stored example; None where the room shows another result, or the
     controls ask for no example.
 
@@ -220,7 +248,15 @@ def form_of_example(room: Room[Request], values: Values, asked: Sequence[Request
         now = room.parse(values)
     except VisitorError:
         return None
-    return room.form(example_of(room)) if now in asked and now != example_of(room) else None
+    first = example_of(room)
+    is_asked = any(_common(now) == _common(one) for one in asked)
+    return room.form(first) if is_asked and _common(now) != _common(first) else None
+
+
+def _common(request: Request) -> dict[str, Any]:
+    """The settings that all rooms share."""
+    stated = request.to_json()
+    return {name: stated[name] for name in Request.declared()}
 
 
 def show(request: Request, boxes: Mapping[str, Component]) -> None:
@@ -263,16 +299,36 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
     return own
 
 
-def _taken_vector(path: str) -> tuple[Any, str]:
-    """What the field of the vector file holds after an upload, and what stands below it."""
+def _taken_vector(path: str) -> tuple[str, str, Any]:
+    """What the field of the vector file holds after an upload, what stands below it, the layer: an earlier
+    one belongs to another direction.
+    """
     try:
-        return upload_vector(path), ""
+        return upload_vector(path), "", ""
     except VisitorError as error:
-        return gr.skip(), page.alert(error)
+        return "", page.alert(error), gr.skip()  # an earlier file is not what was meant
 
 
-def upload_vector(path: str) -> str:
+def take_vector(file: FileData) -> dict[str, str]:
+    """Put a direction on your shelf: safetensors, or a GGUF control vector of llama.cpp's or repeng's. A
+    program has a shelf where it sends a cookie `llm-course-visitor-<port>` of 22 to 64 letters of its own.
+
+    Args:
+        file: the file, or its address on the web.
+
+    Returns:
+        vector: what ablate, features and export take as vector, for two hours.
+    """
+    path, name = web.file_of(file)
+    return {"vector": upload_vector(str(path), Path(name).stem)}
+
+
+def upload_vector(path: str, words: str = "") -> str:
     """The name under which an uploaded vector file lies on the visitor's shelf.
+
+    Args:
+        path: of the file.
+        words: that the name holds; by default the file's own.
 
     Raises:
         VisitorError: it is no such file, or nobody can be told from others.
@@ -283,7 +339,8 @@ def upload_vector(path: str) -> str:
         if handle.read(4) == b"GGUF":
             name = f"vector{given.ENDINGS[1]}"
     shutil.copy(path, folder / name)
-    made = shelf.put(folder, "vector", "vector", says="uploaded", parents=[], relation="", file=name)
+    title = f"vector {words or Path(path).stem}"
+    made = shelf.put(folder, "vector", title, says="uploaded", parents=[], relation="", file=name)
     if made is None:
         raise VisitorError(
             "Your browser sends no cookie, so the file cannot be kept for you.", "Allow cookies here."
@@ -319,10 +376,16 @@ def upload(path: str, column: str = "") -> str:
     return reading.written(prompts)
 
 
-def programs_of(request: Request, _: Data) -> dict[str, str]:
-    """The program below a figure."""
+def programs_of(request: Request, data: Data) -> dict[str, str]:
+    """The programs below a figure."""
     program = programs.client_program(request, page.ADDRESS)
-    return {"The same edit from the API of a running demo": program}
+    return {
+        "The same edit from the API of a running demo": program,
+        **{
+            f"In {library}, with {TENSORS} of “the direction as vectors”": text
+            for library, text in data.get("programs", {}).items()
+        },
+    }
 
 
 def open_tab(
@@ -332,10 +395,11 @@ def open_tab(
     figure: Figure,
     run: Run,
     *,
+    request: type[Request] = Request,
     own: Mapping[str, Component] | None = None,
     outputs: Sequence[Component] = (),
     **settings: Any,
-) -> Room[Request]:
+) -> Room[Any]:
     """`open_room` with what the rooms that share these controls have in common; the figure shows its stored
     example.
 
@@ -345,6 +409,7 @@ def open_tab(
         controls: that the rooms share.
         figure: of the room.
         run: see `Controls.run`.
+        request: what the controls make.
         own: further controls.
         outputs: what the run may set beside the figure and the number of layers.
         settings: of `open_room`.
@@ -354,15 +419,18 @@ def open_tab(
         demo,
         tabs=tabs,
         title=TITLE,
-        request=Request,
+        request=request,
         controls={**controls.boxes, **(own or {})},
         figure=figure,
         run=run,
-        outputs=[controls.layers, *outputs],
+        inputs=[controls.kept],
+        outputs=[controls.layers, controls.kept, *outputs],
         stored=[figure.data],
-        programs=programs_of,
-        stopped=VisitorError("The run was cancelled.", "Start it again."),
-        **settings,
+        **{
+            "programs": programs_of,
+            "stopped": VisitorError("The run was cancelled.", "Start it again."),
+            **settings,
+        },
     )
 
 

@@ -110,9 +110,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     steered = Figure({"kind": "feature"}, folder=RENDERER, title=f"{TITLE}: feature", elem_id="steered")
     trained = gr.State(Trained(Request.parse(**example("features")["request"]), STORED))
 
-    def run(request: Request, _: Values) -> Iterator[Values]:
+    def run(request: Request, before: Values) -> Iterator[Values]:
         folder = result_folder()
-        for values in controls.follow(figure, steps(request, folder)):
+        for values in controls.follow(figure, steps(request, folder), before):
             done = {trained: Trained(request, folder)} if is_done(values[figure]) else {}
             yield {**values, **done}
 

@@ -67,11 +67,12 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     room = open_tab(demo, tabs, controls, figure, run, name="find", buttons=buttons, seconds=asks)
 
     def place(_: Values, event: gr.EventData) -> Values:
-        """Layer and position that were picked on the map."""
+        """Layer and position that were picked on the map: the direction there, and no vector file's."""
         request = Request.parse(layer=event.layer, position=event.position)
         return {
             controls.boxes["layer"]: str(request.layer),
             controls.boxes["position"]: str(request.position),
+            controls.boxes["vector"]: "",
         }
 
     room.update(figure.place, place)

@@ -77,11 +77,13 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     )
 
     def choose(_: Values, event: gr.EventData) -> Values:
-        """Layer, projection, strength and kernel of the search's best."""
+        """Method, layer, projection, strength and kernel of the search's best, which is of no vector file."""
         request = Request.parse(**dict(event.chosen))
         boxes = controls.boxes
         return {
             boxes["layer"]: str(request.layer),
+            boxes["vector"]: "",
+            boxes["method"]: request.method,
             boxes["projection"]: request.projection,
             boxes["strength"]: f"{request.strength:g}",
             boxes["kernel"]: json.dumps(request.kernel),

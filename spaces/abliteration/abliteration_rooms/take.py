@@ -165,7 +165,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
     def run_export(values: Values) -> Iterator[Values]:
         yield {files: gr.Files(visible=False), exported: None, opens: ""}
         folder = result_folder() / "edited"
-        for step in controls.follow(figure, export_steps(room.parse(values), folder, values[form])):
+        for step in controls.follow(figure, export_steps(room.parse(values), folder, values[form]), values):
             if is_done(step[figure]):
                 paths = [str(path) for path in sorted(folder.iterdir())]
                 step[files] = gr.Files(paths, visible=True)

@@ -34,6 +34,19 @@ def _trials(data: Any) -> str:
     )
 
 
+def _talk(data: Any) -> str:
+    turns = data["turns"]
+    grades = [turns[0][side]["grade"] for side in ("base", "edited")]
+    return (
+        f"“{turns[0]['message']}” to both: the model as it is {_did(grades[0])}, the edited one "
+        f"{_did(grades[1])}. Each goes on with its own answers, {len(turns)} messages long."
+    )
+
+
+def _did(grade: str) -> str:
+    return {"refused": "declines", "complied": "answers", "hedged": "hedges"}.get(grade, f"is {grade}")
+
+
 def _bench(data: Any) -> str:
     return (
         f"{len(data['methods'])} methods against {len(data['plants'])} behaviours that were planted, so that "
@@ -101,6 +114,18 @@ TOURS = {
             "certificate",
             "Below, matrix by matrix: how much of each pointed along the direction before the "
             "edit, and after.",
+        ),
+    ),
+    "chat": (
+        Step("chat", _talk),
+        Step(
+            "chat",
+            "In the orange boxes a frame is around the first token that the unedited model did not write.",
+        ),
+        Step(
+            "chat",
+            "KL says how far the first token's odds moved: an edit can leave the words and move the odds, "
+            "or the other way round.",
         ),
     ),
     "forensics": (

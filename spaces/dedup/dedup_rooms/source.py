@@ -219,23 +219,5 @@ def _check_size(parts: list[Dataset]) -> None:
 
 
 def upload_of(file: Any) -> tuple[Path, str] | None:
-    """The path and name of an uploaded file, from a component or from an API call; None for none.
-
-    An API call may give a public address instead, which is fetched.
-
-    Raises:
-        VisitorError: the path is no upload of this server; or as `web.fetch`.
-    """
-    if not file:
-        return None
-    if web.is_address(file):
-        return web.fetch(file)
-    try:
-        path = Path(file["path"] if isinstance(file, dict) else file)
-        name = str((isinstance(file, dict) and file.get("orig_name")) or path.name)
-        uploaded = files.upload_folder() in path.resolve().parents and path.is_file()
-    except (TypeError, KeyError, ValueError, OSError):  # no path at all, or one that no file can have
-        uploaded = False
-    if not uploaded:
-        raise VisitorError("That file was not uploaded here.", "Upload it, or give its public address.")
-    return path, name
+    """The path and name of an uploaded file, as `web.file_of`; None for none."""
+    return web.file_of(file) if file else None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from finetuning.request import MAX_ROWS, MAX_TEXT, MaskRequest
-from shared import encodings, files, hub, limits, shelf, web
+from shared import encodings, hub, limits, shelf, web
 from shared.errors import VisitorError
 
 Message = dict[str, Any]
@@ -122,7 +122,7 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
     if upload and (request.rows.strip() or request.dataset):
         raise VisitorError("A file is given beside other rows.", "Clear one of them.")
     if upload:
-        path, source = _upload(upload)
+        path, source = web.file_of(upload)
         text, cut, read_as = _text_of(path, source)
         source += f"{READ_AS}{read_as}" if read_as else ""
         found = list(_parsed(text))
@@ -163,20 +163,6 @@ def _check_whole(item: Any, number: int) -> None:
 
 def _formed(objects: list[Any], limit: int) -> list[Row]:
     return [form(item, number) for number, item in enumerate(objects[: min(limit, MAX_ROWS)], 1)]
-
-
-def _upload(upload: Any) -> tuple[Path, str]:
-    if web.is_address(upload):
-        return web.fetch(upload)
-    try:
-        path = Path(upload["path"] if isinstance(upload, dict) else upload)
-        name = str((isinstance(upload, dict) and upload.get("orig_name")) or path.name)
-        ours = files.upload_folder() in path.resolve().parents and path.is_file()
-    except (TypeError, KeyError, ValueError, OSError):
-        ours = False
-    if not ours:
-        raise VisitorError("That file was not uploaded here.", "Upload it, or give its public address.")
-    return path, name
 
 
 def _text_of(path: Path, name: str) -> tuple[str, bool, str]:

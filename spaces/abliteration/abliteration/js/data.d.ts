@@ -12,7 +12,8 @@ export type Kind = "find"
     | "certificate"
     | "export"
     | "forensics"
-    | "bench";
+    | "bench"
+    | "chat";
 
 /** How an edit leaves: as the whole model, or as an adapter of rank 1. */
 export type Form = "safetensors" | "lora";
@@ -21,6 +22,8 @@ export type Side = "positive" | "negative";
 
 /** 5 %, 50 % and 95 % quantile of what chance gives. */
 export type Quantiles = number[];
+
+export type ChatSide = "base" | "edited" | "second";
 
 export type BenchMeasure = "left" | "near" | "other";
 
@@ -31,7 +34,8 @@ export type Room = Find
     | Features
     | FeatureEdit
     | Certificate
-    | Export;
+    | Export
+    | Chat;
 
 /** A mean with the median, which one odd prompt does not move. Clusters are prompts or windows. */
 export interface Average extends Mean {
@@ -72,6 +76,12 @@ export interface Request {
   features: number;
   k: number;
   steps: number;
+  /** Of a chat, and what follows. */
+  messages?: string[];
+  second?: Record<string, unknown>;
+  reply_tokens?: number;
+  temperature?: number;
+  chat_seed?: number;
 }
 
 /** The model, and whether the edit can be written into its weights. */
@@ -163,6 +173,8 @@ export interface Head {
   refusal: Refusal;
   provenance: Provenance;
   progress: Progress | null;
+  /** What of the request this run leaves aside, and where it counts. */
+  aside?: string;
   seconds?: number;
   example?: boolean;
 }
@@ -290,6 +302,15 @@ export interface Choice {
   relaxed: string;
 }
 
+/** The direction of a vector file beside the found one. */
+export interface Beside {
+  name: string;
+  /** By layer; null where the two sets do not differ. */
+  cosines: (number | null)[];
+  /** 95 % of random directions have a cosine of at most this, up to its sign. */
+  chance: number;
+}
+
 /** Where the two sets separate, layer by layer. */
 export interface Find extends Head {
   kind: "find";
@@ -302,6 +323,7 @@ export interface Find extends Head {
   position: number;
   limits: Limits;
   choice: Choice | null;
+  given?: Beside;
 }
 
 /** An answer, judged. */
@@ -522,6 +544,46 @@ export interface Ablate extends Head {
   measures?: Measures | null;
 }
 
+/** Where an answer parts from the base's. */
+export interface Parting {
+  /** Tokens that both share; null where they are the same as far as they go. */
+  parts: number | null;
+  same: string;
+  /** The first other token; empty where the answer ends there. */
+  token: string;
+  rest: string;
+}
+
+/** One model's answer to a message. */
+export interface Reply extends Answer {
+  tokens: number;
+  /** Whether the model ended it. */
+  ended: boolean;
+  parts?: number | null;
+  same?: string;
+  token?: string;
+  rest?: string;
+  /** KL(base ‖ this one) of the first token in nats, both reading the base's conversation. */
+  kl?: number;
+}
+
+/** A message and its answers. */
+export interface Turn {
+  message: string;
+  done: boolean;
+  base: Reply;
+  edited?: Reply;
+  second?: Reply;
+}
+
+/** A conversation with the model as it is and with one or two edits. */
+export interface Chat extends Head {
+  kind: "chat";
+  edit: Edit;
+  second?: Edit;
+  turns: Turn[];
+}
+
 /** What the edit removed and what it damaged. */
 export interface Measure extends Head {
   kind: "measure";
@@ -707,6 +769,8 @@ export interface Certificate extends Head {
   kind: "certificate";
   edit: Edit;
   certificate: CertificateData;
+  /** The ablation at run time with the exported direction, by library. */
+  programs?: Record<string, string>;
 }
 
 /** What the files of an export are. */

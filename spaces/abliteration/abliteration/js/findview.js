@@ -76,7 +76,7 @@ function startOf({ choice, layers }) {
  * @param {number} width
  * @param {(layer: number) => void} choose
  */
-function layerCurves({ layers, split, draws = 64 }, chosen, width, choose) {
+function layerCurves({ layers, split, given, draws = 64 }, chosen, width, choose) {
   /**
    * @param {"d_prime" | "auc" | "relative_norm"} key
    * @param {string} name
@@ -138,6 +138,28 @@ function layerCurves({ layers, split, draws = 64 }, chosen, width, choose) {
           ribbon: layers.map(({ permuted }) => permuted),
         }),
       ),
+      given
+        ? block(
+            "Cosine of the vector file's direction and the found one",
+            null,
+            layerChart({
+              width,
+              count: layers.length,
+              chosen,
+              choose,
+              lines: [
+                {
+                  values: given.cosines.map((cosine) => cosine ?? NaN),
+                  colour: "a",
+                  label: "cosine",
+                },
+              ],
+              label: "cosine; grey: 95 % of random directions",
+              range: [-1, 1],
+              ribbon: layers.map(() => [-given.chance, 0, given.chance]),
+            }),
+          )
+        : null,
     ),
   ];
 }

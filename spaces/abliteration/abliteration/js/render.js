@@ -6,6 +6,7 @@ import { openKernel } from "./kernel.js";
 import {
   openAblateRoom,
   openCertificateRoom,
+  openChatRoom,
   openFeatureRoom,
   openFeaturesRoom,
   openFindRoom,
@@ -26,5 +27,6 @@ export const render = renderer({
   export: openCertificateRoom,
   forensics: openForensicsRoom,
   bench: openTruthRoom,
+  chat: openChatRoom,
   kernel: openKernel,
 });

@@ -5,6 +5,7 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswerPairs } from "./answers.js";
 import { openCandidates } from "./candidates.js";
 import { openCertificate } from "./certificate.js";
+import { openChat } from "./chat.js";
 import { openDamage, openJudgedAnswers } from "./damage.js";
 import { openFeatures, openFeatureTokens } from "./features.js";
 import { openLayers } from "./findview.js";
@@ -12,7 +13,7 @@ import { openParetoView } from "./pareto.js";
 import { openReturn, openXray } from "./xray.js";
 
 /** @import { Drawable, Facts, Figure, View } from "../../../../shared/js/tabbed.js" */
-/** @import { Ablate, Certificate, Export, FeatureEdit, Features, Find } from "./data.js" */
+/** @import { Ablate, Certificate, Chat, Export, FeatureEdit, Features, Find } from "./data.js" */
 /** @import { Measure, Optimise, Room } from "./data.js" */
 
 /**
@@ -26,6 +27,8 @@ import { openReturn, openXray } from "./xray.js";
 function openRoom(label, empty, views) {
   return openTabbed("abliteration", label, empty, views, roomFacts);
 }
+
+const FROM_FILE = "vector file"; // a projection's place where the direction came in a file
 
 const NOTHING_REFUSED =
   "The model refuses none of the select prompts: nothing here says that an edit removes a refusal.";
@@ -130,6 +133,13 @@ export function openCertificateRoom() {
   ]);
 }
 
+/** @returns {Figure<Chat>} */
+export function openChatRoom() {
+  return openRoom("A conversation with both models", "Write a message and press Send.", [
+    { name: "chat", label: "Chat", open: openChat },
+  ]);
+}
+
 /**
  * What stands above a room's views.
  * @param {Room} data
@@ -157,6 +167,7 @@ function roomFacts(data) {
     provenance: provenanceOf(data),
     tags: [...(data.example ? ["stored example"] : []), ...(isUnedited ? [] : [data.mark])],
     warnings: [
+      ...(data.aside ? [data.aside] : []),
       ...split.warnings,
       ...(relaxed ? [relaxed] : []),
       ...(nothingOf(data.refusal) && !relaxed ? [nothingOf(data.refusal)] : []),
@@ -177,10 +188,14 @@ function runKey(data) {
         ? `feature ${data.feature} removed`
         : `feature ${data.feature} held at ${brief(data.amount)}`,
     ];
-  if (data.kind === "features" || !data.edit) return [];
+  const { vector, layer: asked } = data.request;
+  const own = `direction of ${vector}, ${asked === null ? "every layer its own" : `layer ${asked}`}`;
+  if (data.kind === "features") return vector ? [own] : [];
+  if (!data.edit) return [];
   const { method, projection, layer, strength } = data.edit;
   const read = projection === "causal" ? "every layer" : `layer ${layer}`;
-  return [`${method}, ${projection} direction of ${read}, strength ${brief(strength)}`];
+  const which = projection === FROM_FILE ? own : `${projection} direction of ${read}`;
+  return [`${method}, ${which}, strength ${brief(strength)}`];
 }
 
 /** @param {Room} data */

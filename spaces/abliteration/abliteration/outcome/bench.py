@@ -116,6 +116,11 @@ def checked(request: BenchRequest, loaded: Loaded) -> Anatomy:
         VisitorError: its family is not known, it is too large, or it has no layer of that number.
     """
     anatomy = inspect(loaded.model)
+    if anatomy.mixture:
+        raise VisitorError(
+            f"{loaded.id} is a mixture of experts, in which no plant is trained here.",
+            "Choose a dense model.",
+        )
     count = sum(parameter.numel() for parameter in loaded.model.parameters())
     most = LARGEST[models.machine()]
     if count > most:

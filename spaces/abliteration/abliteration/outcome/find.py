@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from abliteration import chance, data, directions, select
+from abliteration import chance, data, directions, given, select
 from abliteration.outcome.run import (
+    ASIDE,
     candidates,
     choice,
     complete,
@@ -30,15 +32,16 @@ if TYPE_CHECKING:
 def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find | data.Waiting]:
     """Separation of prompts that the directions were not made from, then every candidate as it is tried."""
     started = time.monotonic()
+    vector = request.vector
     request = replace(request, vector="")  # a direction is found here, not taken
     pictures: list[data.Find] = []
 
     def first(read: Reading) -> data.Find:
-        pictures.append(separated(read, request))
+        pictures.append(with_file(read, separated(read, request), vector))
         return step(pictures[0], "Asking the base model", 0, 1)
 
     known = yield from opened("find", request, loaded, first)
-    figure = pictures[0] if pictures else separated(known, request)
+    figure = pictures[0] if pictures else with_file(known, separated(known, request), vector)
     figure["refusal"] = refusal_of(known)
     yield step(figure, "Trying candidates", 0, 1)
     tried: list[select.Candidate] = []
@@ -54,6 +57,20 @@ def find(request: Request, loaded: Loaded | None = None) -> Iterator[data.Find |
             row["ribbons"], row["chance"] = found.to_json(), found.medians()
         yield step(figure, "Random directions", done, total)
     yield complete(figure, started)
+
+
+def with_file(known: Reading | Study, figure: data.Find, vector: str) -> data.Find:
+    """A figure with the cosine of each layer's direction and a vector file's, where there is such a file."""
+    if vector:
+        width = known.anatomy.width
+        file = given.opened(vector, known.anatomy.layers, width)
+        figure["aside"] = ASIDE
+        figure["given"] = {
+            "name": vector,
+            "cosines": given.cosines(file, known.directions, figure["position"]),
+            "chance": round(1.96 / math.sqrt(width), 4),
+        }
+    return figure
 
 
 def separated(known: Reading | Study, request: Request) -> data.Find:

@@ -236,12 +236,16 @@ def controls(work: Editing) -> list[data.Control]:
     generator = torch.Generator().manual_seed(request.seed)
     random = directions.unit(torch.randn(known.anatomy.width, generator=generator)).expand(known.layers, -1)
     mixed = known.shuffled(request.seed)
-    permuted = mixed.rows(work.layer, request.position, request.projection)
+    tried: list[tuple[str, Study, Tensor]] = [("random direction", known, random)]
+    # a vector file may be of a layer where the two sets are equal
+    if not request.vector or mixed.directions.differ(work.layer, request.position):
+        permuted = mixed.rows(work.layer, request.position, request.projection)
+        tried.insert(0, ("permuted labels", mixed, permuted))
     # means belong to the direction that they were measured along: a control is the plain ablation
     method = "ablate" if edit.method == "affine" else edit.method
     before = first_tokens(known.loaded.model, work.asked("negative"))[0]
     rows: list[data.Control] = []
-    for name, of, along_rows in (("permuted labels", mixed, permuted), ("random direction", known, random)):
+    for name, of, along_rows in tried:
         edited = leaving(known, along(of, method, along_rows, edit.kernel))
         negative = first_tokens(edited, work.asked("negative"))[0]
         scale, given = known.base.scale, (None, negative)

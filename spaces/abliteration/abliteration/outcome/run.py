@@ -35,10 +35,12 @@ EXACT: tuple[data.Kind, ...] = ("certificate", "export")
 """What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
 MEASURED: tuple[data.Kind, ...] = ("ablate", "measure", "optimise", "export")
 """What an expert is compared with the model that its behaviour was never planted in for."""
-TAKING: tuple[data.Kind, ...] = ("ablate", "measure", "features", "certificate", "export")
-"""What takes the direction of a vector file."""
-FROM_FILE = "vector file"
-"""Where an edit's direction is from, instead of a projection."""
+TAKING: tuple[data.Kind, ...] = ("find", "ablate", "measure", "features", "certificate", "export")
+"""What takes the direction of a vector file, or holds it against the one that is found."""
+ASIDE = (
+    "This is found from the two sets: the vector file that is set counts in Remove, Measure, Features and "
+    "Take home."
+)
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
 Figure = TypeVar("Figure", bound=data.Head | data.Bench)
@@ -306,11 +308,16 @@ class Editing:
         """A few prompts of both sides."""
         return [*self.side("positive")[:PROBES], *self.side("negative")[:PROBES]]
 
+    @property
+    def asked_again(self) -> Request:
+        """The request with the layer that was chosen; of a vector file every layer may have its own."""
+        return self.request if self.request.vector else replace(self.request, layer=self.layer)
+
     def to_json(self) -> data.Edit:
         """The edit as the page and the card state it."""
         return {
             "method": self.edit.method,
-            "projection": FROM_FILE if self.request.vector else self.request.projection,
+            "projection": given.FROM_FILE if self.request.vector else self.request.projection,
             "layer": self.layer,
             "position": self.request.position,
             "strength": self.request.strength,

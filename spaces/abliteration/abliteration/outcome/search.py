@@ -10,7 +10,7 @@ from abliteration import causal, data, kernel, optimise, truth
 from abliteration.nearness import nearness
 from abliteration.numbers import short
 from abliteration.outcome.measure import measurements, never_planted
-from abliteration.outcome.run import Editing, complete, head, opened, stated, step
+from abliteration.outcome.run import ASIDE, Editing, complete, head, opened, stated, step
 from abliteration.request import Request
 from abliteration.study import Study, along, edit_of, leaving
 from shared import experts
@@ -28,6 +28,7 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
     search does not bind the next.
     """
     started = time.monotonic()
+    aside = {"aside": ASIDE} if request.vector else {}
     request = replace(request, vector="")  # directions are searched here, not taken
     known = yield from opened("optimise", request, loaded)
     layers = upper(known, request.position)
@@ -38,6 +39,7 @@ def search(request: Request, loaded: Loaded | None = None) -> Iterator[data.Opti
         "front": [],
         "best": None,
         "enough": optimise.ENOUGH,
+        **aside,  # type: ignore[typeddict-item]  # that key
     }
     trials: list[optimise.Trial] = []
     for trial in tried(known, layers, request.position, request.trials, request.seed):
@@ -77,8 +79,8 @@ def tried(
     seed: int,
     methods: Sequence[str] = optimise.METHODS,
 ) -> Iterator[optimise.Trial]:
-    """Try kernels on a study's select split; no fitted edits where norms stand behind the matrices, no causal
-    directions where the behaviour's score has no gradient.
+    """Try kernels on a study's select split; no fitted edits where norms stand behind the matrices or
+    experts write, no causal directions where the behaviour's score has no gradient.
 
     Args:
         known: the study.
@@ -88,7 +90,7 @@ def tried(
         seed: of the search.
         methods: of the edits.
     """
-    if known.anatomy.family.post_norms is not None:
+    if known.anatomy.family.post_norms is not None or known.anatomy.mixture:
         methods = [method for method in methods if method != "fitted"]
     graded = causal.available(known.base.scale)
     projections = [name for name in optimise.PROJECTIONS if graded or name != "causal"]

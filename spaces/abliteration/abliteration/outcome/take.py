@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from abliteration import bake, data, record, shards, vectors
+from abliteration import bake, data, given, record, shards, vector_programs, vectors
 from abliteration.card import model_card
 from abliteration.certificate import certify
 from abliteration.numbers import short
@@ -48,6 +47,7 @@ def certificate(request: Request, loaded: Loaded | None = None) -> Iterator[data
         "kind": "certificate",
         "edit": work.to_json(),
         "certificate": certify(model, anatomy, work.edit, baked, work.probes).to_json(),
+        "programs": vector_programs.programs(work.known.loaded.id, anatomy, work.edit),
     }
     yield complete(figure, started)
 
@@ -72,11 +72,20 @@ def vectors_of(
         "type": str(known.loaded.model.config.model_type),
         "layer": str(work.layer),
         "position": str(request.position),
+        "read": "from a vector file"
+        if request.vector
+        else f"at layer {work.layer}, position {request.position}, by the {request.projection} difference"
+        if request.projection != "causal"
+        else "at every layer, as the gradient of the behaviour's score",
     }
-    found = vectors.differences(known.directions, request.position)
+    if request.vector:  # its own vectors go on, in the other format too
+        file = given.opened(request.vector, known.layers, known.anatomy.width)
+        found = {layer: file.raw(layer) for layer in file.has(known.layers)}
+    else:
+        found = vectors.differences(known.directions, request.position)
     bake.check_bakeable(work.edit)
     vectors.write(found, work.edit, known.anatomy, facts, folder)
-    yield from certificate(replace(request, layer=work.layer), known.loaded)
+    yield from certificate(work.asked_again, known.loaded)
 
 
 def check_form(form: str) -> data.Form:
@@ -150,7 +159,7 @@ def export(
                 revision=known.loaded.revision,
                 dtype=dtype,
                 linear=form == "lora",
-                request={**figure["request"], "layer": work.layer},
+                request={**work.asked_again.to_json(), "vector": ""},  # a name that opens for nobody else
                 files={path.name: record.file_hash(path) for path in sorted(part.glob("*.safetensors"))},
                 measures=stated_measures(measures),
             ),

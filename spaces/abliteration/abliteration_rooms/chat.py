@@ -1,0 +1,200 @@
+"""The room in which the model as it is and the edited one answer the same messages side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+
+from abliteration import data, programs
+from abliteration.chat_request import BETWEEN, ChatRequest, written
+from abliteration.outcome import chat as outcome
+from abliteration.outcome.run import prepare
+from abliteration.request import with_direction
+from abliteration_rooms.controls import (
+    RENDERER,
+    TITLE,
+    Controls,
+    example,
+    is_done,
+    open_tab,
+    show,
+    with_cost,
+)
+from shared import gpu, page
+from shared.errors import VisitorError
+from shared.figure import Figure
+from shared.room import LIGHT, Data, Room, Values, cancel_button
+from shared.steps import last, paced
+
+SECONDS = 90
+"""GPU seconds to ask for; not measured on ZeroGPU yet, so generous."""
+NONE, STORED = ("no second edit", ""), "the best ablation of the stored search"
+
+
+@gpu.on_gpu(duration=lambda *_, **__: SECONDS)
+def compute(request: ChatRequest, known: Sequence[data.Turn]) -> Iterator[Data]:
+    """The part of a run that has the GPU."""
+    yield from paced(outcome.chat(request, known), is_done)
+
+
+def steps(request: ChatRequest, known: Sequence[data.Turn] = ()) -> Iterator[Data]:
+    """A run: the growing figure, the complete one last.
+
+    Args:
+        request: of the run.
+        known: turns that the same settings have answered.
+
+    Raises:
+        VisitorError: there is no message, or as `prepare`.
+    """
+    if not request.messages:
+        raise VisitorError("There is no message.", "Write one, and press Send.")
+    for one in request.edits():
+        yield from prepare("chat", one)
+    yield from compute(request, known)
+
+
+def chat(request: ChatRequest) -> dict[str, Any]:
+    """Send messages to the model as it is and to the edited one, each going on with its own answers, and say
+    where their answers part.
+
+    Returns:
+        turns (base, edited and second with text, parts: tokens shared with the base's answer, and kl of the
+        first token in nats).
+    """
+    return dict(last(steps(request)))
+
+
+def request_of(**values: Any) -> ChatRequest:
+    """The request of an API call, as `with_direction`."""
+    made = with_direction(kind=ChatRequest, **values)
+    assert isinstance(made, ChatRequest)
+    return made
+
+
+def going_on(request: ChatRequest, shown: Any) -> tuple[ChatRequest, list[data.Turn]]:
+    """The conversation that the page shows with further messages, and the turns of it that stay.
+
+    Answers of other settings are not kept: the messages are then asked anew.
+
+    Args:
+        request: with the new messages alone.
+        shown: the figure's data.
+
+    Raises:
+        VisitorError: the conversation becomes too long.
+    """
+    if not talked(shown):
+        return request, []
+    turns = [turn for turn in shown["turns"] if turn["done"]]
+    before = ChatRequest.parse(**shown["request"])
+    messages = (*before.messages[: len(turns)], *request.messages)
+    whole = ChatRequest.parse(**{**request.to_json(), "messages": list(messages)})
+    same = replace(whole, messages=before.messages) == before
+    return whole, turns if same else []
+
+
+def talked(shown: Any) -> bool:
+    """Whether a figure's data has a conversation of the visitor's, be it whole or stopped."""
+    return isinstance(shown, dict) and bool(shown.get("turns")) and not shown.get("example")
+
+
+def programs_of(request: ChatRequest, _: Data) -> dict[str, str]:
+    """The program below a figure."""
+    return {
+        "The same conversation from the API of a running demo": programs.chat_program(request, page.ADDRESS)
+    }
+
+
+def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatRequest]:
+    """The message's field, buttons, figure, and their events."""
+    first = example("chat")
+    request = ChatRequest.parse(**first["request"])
+    bare: dict[str, Any] = {"container": False, "show_label": False}
+    with gr.Row(equal_height=True):
+        message = gr.Textbox(
+            label="Message to both models",
+            placeholder=f"A message to both models; a line {BETWEEN} stands between two",
+            lines=1,
+            max_lines=6,
+            scale=4,
+            min_width=240,
+            elem_id="chat-message",
+            **bare,
+        )
+        second = gr.Dropdown(
+            _listed([]),
+            allow_custom_value=True,
+            label="A second edit, of this session",
+            scale=2,
+            min_width=180,
+            elem_id="chat-second",
+            **bare,
+        )
+        send = gr.Button(
+            with_cost("Send", SECONDS),
+            variant="primary",
+            scale=0,
+            min_width=110,
+            elem_classes="run",
+            elem_id="run-chat",
+        )
+        new = gr.Button("New chat", scale=0, min_width=110, elem_classes="run", elem_id="new-chat")
+        cancel = cancel_button(elem_id="cancel-chat")
+    figure = Figure(first, folder=RENDERER, title=f"{TITLE}: chat", elem_id="chat")
+    with gr.Accordion("How they answer: length, temperature, seed", open=False), gr.Row():
+        own: dict[str, Any] = {"messages": message, "second": second}
+        for name, label in (
+            ("reply_tokens", "tokens of an answer"),
+            ("temperature", "temperature (0: likeliest token)"),
+            ("chat_seed", "seed of the draws"),
+        ):
+            own[name] = gr.Textbox(label=label, max_lines=1, min_width=150, elem_id=f"chat-{name}")
+    show(request, own)
+
+    def run(asked: ChatRequest, values: Values) -> Iterator[Values]:
+        yield from controls.follow(figure, steps(asked), values)
+
+    room = open_tab(
+        demo,
+        tabs,
+        controls,
+        figure,
+        run,
+        name="chat",
+        request=ChatRequest,
+        own=own,
+        buttons=(new, cancel),
+        programs=programs_of,
+        stopped=None,  # what was said until then stays
+        seconds=lambda *_: SECONDS,
+    )
+
+    def go_on(values: Values) -> Iterator[Values]:
+        asked = room.parse(values)
+        if not str(values[message]).strip():
+            asked = replace(asked, messages=())
+        shown = values[room.state]
+        whole, known = going_on(asked, shown)
+        for step in controls.follow(figure, steps(whole, known) if asked.messages else steps(asked), values):
+            grown = step[figure]
+            if talked(shown) and not grown["drawable"]:  # what was said stays in view, and after an error
+                step[figure] = {**shown, "done": False, "progress": grown["progress"]}
+            yield {**step, message: ""} if is_done(grown) else step
+
+    room.connect([send.click, message.submit], go_on, outputs=[message])
+    controls.kept.change(_choices, [controls.kept], [second], **LIGHT)
+    return room
+
+
+def _choices(kept: list[dict[str, Any]]) -> gr.Dropdown:
+    """The list of a session's edits."""
+    return gr.Dropdown(choices=_listed(kept))
+
+
+def _listed(kept: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    stored = ChatRequest.parse(**example("chat")["request"]).second
+    return [NONE, (STORED, written(stored)), *((one["label"], written(one["settings"])) for one in kept)]

@@ -1,0 +1,84 @@
+"""Mixtures of experts: every expert's matrix is edited, in float64 and in the files, and what has no form
+there is refused in two sentences.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, OlmoeConfig, Qwen3MoeConfig
+
+from abliteration import bake, kernel
+from abliteration.ablate import live
+from abliteration.architecture import inspect
+from abliteration.certificate import audit, certify
+from abliteration.edit import Edit
+from abliteration.outcome import take
+from abliteration.vector_programs import programs
+from shared.errors import VisitorError
+from shared.steps import last
+from tests import zoo
+from tests.abliteration.conftest import _USUAL, direction, logits, prompts
+from tests.abliteration.test_zoo import request
+
+RUNS = prompts()
+MIXED = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24, "head_dim": 8}
+CONFIGS = {
+    "qwen3_moe": Qwen3MoeConfig(**_USUAL, **MIXED, mlp_only_layers=[1]),
+    "olmoe": OlmoeConfig(**_USUAL, num_experts=4, num_experts_per_tok=2),
+}
+"""The first has a plain MLP in its second block."""
+
+
+@pytest.fixture(scope="module", params=CONFIGS)
+def model(request):
+    torch.manual_seed(0)
+    config = CONFIGS[request.param]
+    plain = {"attn_implementation": "eager", "experts_implementation": "eager"}  # float64 has no grouped form
+    return AutoModelForCausalLM.from_config(config, **plain).double().eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize("strength", [1.0, 0.6])
+def test_hook_and_weights_are_one_and_nothing_is_left(model, strength):
+    anatomy = inspect(model)
+    assert [write.stack for write in anatomy.writes if write.part == "mlp"].count(True) >= 2
+    assert audit(model, anatomy, RUNS) < 1e-13
+    edit = Edit("ablate", direction(anatomy.layers), kernel.full(anatomy.layers, strength))
+    baked = bake.bake(model, anatomy, edit)
+    gap = max(
+        float((logits(baked, ids) - logits(live(model, anatomy, edit), ids)).abs().max()) for ids in RUNS
+    )
+    assert gap < 1e-11
+    for row in certify(model, anatomy, edit, baked, RUNS).rows:
+        assert row.after == pytest.approx((1 - strength) * row.before, abs=1e-13) and row.before > 1e-3
+    for write in anatomy.writes:
+        if write.stack:  # expert by expert
+            for one, other in zip(
+                model.get_submodule(write.module).down_proj,
+                baked.get_submodule(write.module).down_proj,
+                strict=True,
+            ):
+                row = edit.directions[write.layer]
+                assert torch.allclose(row @ other, (1 - strength) * (row @ one), atol=1e-13)
+                assert torch.allclose(other, one - strength * torch.outer(row, row @ one), atol=1e-13)
+
+
+def test_what_asks_for_an_experts_inputs_is_refused(model):
+    anatomy = inspect(model)
+    for method in ("norm_preserving", "fitted"):
+        with pytest.raises(VisitorError, match="mixture of experts"):
+            bake.bake(model, anatomy, Edit(method, direction(3), kernel.full(3)))
+    edit = Edit("ablate", direction(3), kernel.full(3))
+    assert set(programs("a/b", anatomy, edit)) == {"transformers"}
+
+
+def test_the_files_open_as_the_edited_model_and_a_lora_holds_attention_alone(tmp_path):
+    loaded = zoo.opened("qwen3_moe")
+    asked = request("qwen3_moe", kernel={"embedding": 1, "attention": 1, "mlp": 1})
+    data = last(take.export(asked, tmp_path / "whole", loaded=loaded))
+    assert data["certificate"]["verdict"] == "exact" and data["reopened"] < 1e-3
+    with pytest.raises(VisitorError, match="Experts lie in one stack"):
+        last(take.export(asked, tmp_path / "lora", "lora", loaded))
+    asked = request("qwen3_moe", kernel={"attention": 1})
+    data = last(take.export(asked, tmp_path / "attention", "lora", loaded))
+    assert data["modules"] == loaded.model.config.num_hidden_layers
