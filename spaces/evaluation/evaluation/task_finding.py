@@ -23,7 +23,8 @@ def worded(measure: TaskMeasure, value: float, signed: bool = False) -> str:
     """A metric's value, or a difference of two: shares in percent or points, others to three digits."""
     if measure["share"]:
         return points(value) if signed else percent(value)
-    size = f"{abs(value):.3g}" if abs(value) < 1000 else f"{abs(value):,.0f}"
+    small = abs(value) < 1_000 or abs(value) >= 1_000_000
+    size = f"{abs(value):.3g}" if small else f"{abs(value):,.0f}"
     sign = ("+" if value > 0 else "−" if value < 0 else "") if signed else "−" if value < 0 else ""
     return sign + size
 
