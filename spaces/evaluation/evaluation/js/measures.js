@@ -45,9 +45,22 @@ export function openMeasures(panel) {
     words: "eval-words",
     draw: drawMeasures,
     say: (/** @type {WholeTaskRun} */ data) => [
-      sentenceList([...data.verdicts.slice(1), ...beforeWords(data), ...data.notes]),
+      sentenceList([
+        ...data.verdicts.slice(1),
+        ...beforeWords(data),
+        ...meaningWords(data),
+        ...data.notes,
+      ]),
     ],
   });
+}
+
+/**
+ * What each metric counts.
+ * @param {WholeTaskRun} data
+ */
+function meaningWords({ measures }) {
+  return [...new Map(measures.map(({ name, says }) => [name, `${name}: ${says}.`])).values()];
 }
 
 /** @param {WholeTaskRun} data */
@@ -107,13 +120,12 @@ function drawMeasures(data, wide) {
 function valueStrip(data, measure, scores, { left, right, top, row }) {
   const ends = scores.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]);
   const [low, high] = measure.share ? [0, 1] : around(ends);
-  const better = measure.higher ? "more is better" : "less is better";
-  const words = `${measureLabel(measure)}: ${measure.says}; ${better}`;
+  const words = `${measureLabel(measure)} (${measure.higher ? "more" : "less"} is better)`;
   return [
     s(
       "text",
       { class: "eval-task eval-whole", x: left, y: top + 13 },
-      fitted(words, (right - left) / 9),
+      fitted(words, (right - left) / 11),
       s("title", {}, words),
     ),
     ...strip({ left, right, top, row }, low, high, (value) => measured(measure, value)),
@@ -142,7 +154,7 @@ function differenceStrip(data, measure, moved, { left, right, top, row }) {
   const x = scaleOf(low, high, left + 8, right - 66);
   const title = `difference to ${data.models[0].name}${measure.share ? ", points" : ""}`;
   return [
-    s("text", { class: "eval-task", x: left, y: top + 13 }, fitted(title, (right - left) / 9)),
+    s("text", { class: "eval-task", x: left, y: top + 13 }, fitted(title, (right - left) / 10)),
     ...strip({ left, right: right - 36, top, row }, low, high, (value) =>
       measured(measure, value, true),
     ),

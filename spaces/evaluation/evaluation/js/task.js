@@ -157,6 +157,8 @@ function openDocuments(panel, session) {
           ? documentDetail(data, open.document)
           : [h("p", { class: "said" }, "No document is like that.")]),
       );
+      const text = detail.querySelector(".task-text");
+      if (text && open?.document.prompt) text.scrollTop = text.scrollHeight; // the question ends it
     });
   };
 }
@@ -241,8 +243,8 @@ function documentTable(data, session, shown) {
  */
 function documentName({ id, prompt, targets }) {
   const text = (prompt || targets[0]).trim();
-  const last = text.split("\n\n").pop() ?? text;
-  return `${id}: ${shortened((prompt ? last : text).replace(/\s+/gu, " "), 60)}`;
+  const last = (prompt && text.split("\n\n").pop()) || text;
+  return `${id}: ${shortened(last.replace(/^(Question|Q):\s/u, "").replace(/\s+/gu, " "), 48)}`;
 }
 
 /**
