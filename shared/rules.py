@@ -212,21 +212,34 @@ def _has_length(value: str, said: Said) -> bool:
 
 
 def found(texts: Sequence[str], pattern: str) -> list[bool]:
-    """In which texts a regular expression is found (`re.search`), in a process of its own that ends after
+    """In which texts a regular expression is found (`re.search`). Errors as of `searched`."""
+    return [bool(one) for one in searched(texts, pattern, remedy="or use the rule “contains”")]
+
+
+def searched(
+    texts: Sequence[str], pattern: str, way: str = "whether", remedy: str = "or leave it out"
+) -> list[Any]:
+    """What a regular expression finds in texts, in a process of its own that ends after
     `limits.PATTERN_SECONDS`.
+
+    Args:
+        texts: each by itself.
+        pattern: of Python's `re`.
+        way: "whether" it is found (`re.search`), "all" that is (`re.findall`, groups as lists), or the text
+            "without" it (`re.sub`).
+        remedy: how the second sentence of an error ends.
 
     Raises:
         VisitorError: it is no regular expression, or takes too much time or memory.
     """
-    answer = _worker.ask({"pattern": pattern, "texts": list(texts)})
+    answer = _worker.ask({"pattern": pattern, "texts": list(texts), "way": way})
     if "error" in answer:
         raise VisitorError(
-            f"“{pattern[:60]}” is not a regular expression: {answer['error']}.",
-            "Mend it, or use the rule “contains”.",
+            f"“{pattern[:60]}” is not a regular expression: {answer['error']}.", f"Mend it, {remedy}."
         )
     if "found" not in answer:
         raise VisitorError(
             f"The pattern “{pattern[:60]}” takes more than {limits.PATTERN_SECONDS:g} seconds.",
-            "Write one that has less to go back and forth in, or use the rule “contains”.",
+            f"Write one that has less to go back and forth in, {remedy}.",
         )
-    return [bool(one) for one in answer["found"]]
+    return list(answer["found"])

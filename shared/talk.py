@@ -293,6 +293,7 @@ def greedy(
     prompts: Sequence[Sequence[int]],
     tokens: int,
     choose: Callable[[Tensor], Tensor] | None = None,
+    enough: Callable[[Sequence[int]], bool] | None = None,
 ) -> Iterator[list[Answer]]:
     """Greedy answers to prompts in one batch; yields all of them after every step, as far as they are.
 
@@ -306,11 +307,12 @@ def greedy(
         tokens: longest answer.
         choose: from the logits of the next token of each row that goes on, (rows, vocabulary), to those
             tokens, (rows,); the likeliest by default.
+        enough: whether an answer of these tokens is not gone on with although the model has not ended it.
     """
     import torch
 
     if len(prompts) > 1 and _feels_padding(model) and len(set(map(len, prompts))) > 1:
-        alone = (greedy(model, tokenizer, [row], tokens, choose) for row in prompts)
+        alone = (greedy(model, tokenizer, [row], tokens, choose, enough) for row in prompts)
         known = [Answer((), False)] * len(prompts)
         for steps in zip_longest(*alone):
             known = [step[0] if step else last for step, last in zip(steps, known, strict=True)]
@@ -345,16 +347,18 @@ def greedy(
             cache, scores = read(ids, mask, positions)
     written: list[list[int]] = [[] for _ in rows]
     ends: list[int | None] = [None] * len(rows)
+    over = [False] * len(rows)
     going = list(range(len(rows)))
     for count in range(1, tokens + 1):
         chosen = choose(scores) if choose else scores.argmax(-1)
         for row, token in zip(going, chosen.tolist(), strict=True):
-            if ends[row] is None and token in stops:
-                ends[row] = token
-            if ends[row] is None:
+            if not over[row] and token in stops:
+                ends[row], over[row] = token, True
+            if not over[row]:
                 written[row].append(token)
+                over[row] = enough is not None and enough(written[row])
         yield [Answer(tuple(row), end is not None, end) for row, end in zip(written, ends, strict=True)]
-        if None not in ends or count == tokens:
+        if all(over) or count == tokens:
             return
         following = positions[:, -1:] + 1
         mask = torch.cat((mask, torch.ones_like(following)), 1)
@@ -362,7 +366,7 @@ def greedy(
             ids, positions = torch.cat((ids, chosen[:, None]), 1), torch.cat((positions, following), 1)
         else:
             ids, positions = chosen[:, None], following
-            places = [at for at, row in enumerate(going) if ends[row] is None]
+            places = [at for at, row in enumerate(going) if not over[row]]
             if len(places) < len(going) and _separable(cache):  # what has ended is not gone on with
                 some = torch.tensor(places, device=device)
                 ids, mask, positions = ids[some], mask[some], positions[some]

@@ -20,7 +20,8 @@ from evaluation.follow_request import FollowRequest
 from evaluation.function_file import FunctionsRequest
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest, PowerRequest
 from evaluation.task_file import TaskRequest
-from evaluation_rooms import compare, follow, fragile, judge, power, task
+from evaluation.whole_task import WholeTaskRequest
+from evaluation_rooms import compare, follow, fragile, judge, power, task, tasks
 from evaluation_rooms.common import RENDERER, TITLE
 from evaluation_rooms.tours import TOURS
 from shared import page, server
@@ -37,6 +38,7 @@ CORPUS = ["corpus", "corpus_dataset", "ngram"]
 FRAGILE = ["models", "variants", "tasks", "limit", "seed", "items", "metric", "draws", "shots"]
 JUDGE = ["models", "prompts", "judge", "tokens", "seed"]
 FOLLOW = ["models", "prompts", "reading", "tokens"]
+TASK = ["models", "own", "yaml", "rows", "limit", "tokens", "seed", "chat"]
 FUNCTIONS = ["dataset", "rows", "limit", "wrong", "seed"]
 POWER = ["items", "discordant", "difference", "level", "power"]
 
@@ -48,6 +50,8 @@ with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
             compare.build(demo, tabs)
         with gr.Tab("How fragile", id="fragile"):
             fragile.build(demo, tabs)
+        with gr.Tab("Tasks", id="task"):
+            tasks.build(demo, tabs)
         with gr.Tab("Instructions", id="follow"):
             follow.build(demo, tabs)
         with gr.Tab("Judge", id="judge"):
@@ -58,6 +62,7 @@ with page.page(TITLE, SENTENCE, HERE, TOURS) as demo:
     endpoint(fragile.fragile, FragileRequest, FRAGILE, **MODEL)
     endpoint(follow.follow, FollowRequest, FOLLOW, **MODEL)
     endpoint(judge.judge, JudgeRequest, JUDGE, **MODEL)
+    endpoint(tasks.run_task, WholeTaskRequest, TASK, **MODEL)
     endpoint(power.power, PowerRequest, POWER, queue=False)
     endpoint(task.task_items, TaskRequest, ["yaml", "rows", "limit"], **task.QUEUE)
     endpoint(task.function_items, FunctionsRequest, FUNCTIONS, **task.QUEUE)

@@ -15,13 +15,16 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1])]
 from evaluation.arena import judged
 from evaluation.arena import plan as plan_arena
 from evaluation.engine import compare, loading, plan, sides
-from evaluation.examples import ARENA, EXAMPLES, FOLDER, FOLLOW, FRAGILE
+from evaluation.examples import ARENA, EXAMPLES, FOLDER, FOLLOW, FRAGILE, TASK
 from evaluation.follow import follow
 from evaluation.follow import plan as plan_follow
 from evaluation.follow_request import FollowRequest
 from evaluation.fragile import fragile
 from evaluation.fragile import plan as plan_forms
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest
+from evaluation.task_run import plan as plan_task
+from evaluation.task_run import run as run_task
+from evaluation.whole_task import WholeTaskRequest, whole_task
 from shared.steps import last
 
 
@@ -39,6 +42,10 @@ def made(name: str) -> Any:
         told = FollowRequest.parse(**FOLLOW.to_json())
         last(loading(told))
         return last(follow(told, sides(told), plan_follow(told, sides(told))))
+    if name == "task":
+        whole = WholeTaskRequest.parse(**TASK.to_json())
+        last(loading(whole))
+        return last(run_task(whole, sides(whole), plan_task(whole, sides(whole), whole_task(whole))))
     asked = CompareRequest.parse(**EXAMPLES[name][1].to_json())
     last(loading(asked))
     return last(compare(asked, sides(asked), plan(asked, sides(asked))))
@@ -47,7 +54,7 @@ def made(name: str) -> Any:
 def main() -> None:
     """Write every stored result."""
     FOLDER.mkdir(exist_ok=True)
-    for name in sys.argv[1:] or [*EXAMPLES, "forms", "pairs", "instructions"]:
+    for name in sys.argv[1:] or [*EXAMPLES, "forms", "pairs", "instructions", "task"]:
         data = made(name)
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         (FOLDER / f"{name}.json").write_text(text, encoding="utf-8")

@@ -77,3 +77,30 @@ def test_a_picture_holds_any_text(browser, folder) -> None:
             shown = page.evaluate(f"({PICTURE})(JSON.parse(String.raw`{json.dumps(text)}`))")
             assert "error" not in shown, (text, shown)
         assert "ä€🙂" in page.evaluate(PICTURE, "ä€🙂")
+
+
+TITLES = """texts => {
+  const figure = document.querySelector(".course-figure") ?? document.createElement("div");
+  const caption = document.createElement("figcaption");
+  const titles = texts.map((text) => {
+    const title = document.createElement("b");
+    title.className = "figure-title";
+    title.textContent = text;
+    return title;
+  });
+  caption.append(...titles);
+  figure.append(caption);
+  return titles.map((title) => title.scrollHeight - title.clientHeight);
+}"""
+
+
+def test_a_title_is_whole_on_a_phone(browser, folder) -> None:
+    """Those of the stored results, and the longest sentence of an error; a page of text is cut."""
+    stored = json.loads((folder.parents[1] / "preview" / "examples.json").read_text(encoding="utf-8"))
+    titles = [one["title"] for one in stored.values()]
+    with figures(browser, folder) as make:
+        for width in (360, 1280):
+            page = make({"error": {"what": "It failed.", "remedy": "Do this."}}, width=width)
+            *cut, page_of_text = page.evaluate(TITLES, [*titles, "It has words. " * 21, "words " * 1000])
+            assert max(cut) <= 1, dict(zip(titles, cut, strict=False))
+            assert page_of_text > 100

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from evaluation.task_file import EXAMPLE
+from evaluation.task_yaml import EXAMPLE
 
 ROWS = [
     {"question": "Is snow white? ", "choices": ["yes", "no"], "answer": 0, "label": "yes"},

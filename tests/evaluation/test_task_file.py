@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.task_file import EXAMPLE, TaskRequest, read
+from evaluation.task_file import TaskRequest, read
+from evaluation.task_yaml import EXAMPLE
 from shared.errors import VisitorError
 from shared.items import items_of, row_of
 from tests import zoo
@@ -53,18 +54,18 @@ def test_what_is_left_out_is_said():
         ("- a", "no list of keys"),
         (EXAMPLE + "process_docs: !function utils.x", "calls a function of Python"),
         (EXAMPLE + "process_docs: !!python/name:os.system", "no YAML"),
-        (EXAMPLE + "include: ../other.yaml", "has “include”"),
+        (EXAMPLE + "include: ../other.yaml", "includes another file, ../other.yaml"),
         (EXAMPLE + "class: x.Y", "has “class”"),
         (EXAMPLE + "custom_dataset: x", "has “custom_dataset”"),
         (EXAMPLE + "dataset_kwargs: {trust_remote_code: true}", "has “dataset_kwargs”"),
         (EXAMPLE + "num_fewshot: 26", "num_fewshot is 26"),
         (EXAMPLE + "num_fewshot: [1]", "num_fewshot is"),
-        (EXAMPLE + "num_fewshot: 2\nfewshot_config: {samples: [{a: 1}]}", "says more than a sampler"),
+        (EXAMPLE + "num_fewshot: 2\nfewshot_config: {samples: 7}", "says more than a sampler"),
         (EXAMPLE + "num_fewshot: 2\nfewshot_config: {sampler: x.Y}", "says more than a sampler"),
         (EXAMPLE + "fewshot_split: [a]", "fewshot_split is no text"),
         (EXAMPLE.replace("multiple_choice", "generate_until"), "output_type is generate_until"),
         (EXAMPLE.replace("doc_to_target: answer", ""), "no doc_to_target"),
-        (EXAMPLE + "metric_list: [{metric: mcc}]", "counts by mcc, which is not computed here"),
+        (EXAMPLE + "metric_list: [{metric: mcc}]", "counts by mcc, by which no single answer counts"),
         (EXAMPLE + "metric_list: [acc]", "no list of metrics"),
         ("a: &x [1]\nb: *x", "aliases are not taken"),
         ("x" * 30_000, "30,000 characters"),

@@ -530,10 +530,117 @@ class Follow(Evaluation):
     provenance: FollowMade
 
 
+class TaskMeasure(TypedDict):
+    """A metric of what a filter takes of the answers."""
+
+    name: str
+    """lm-eval's name of the metric."""
+    filter: str
+    """lm-eval's name of the filter; "" where there is none."""
+    says: str
+    higher: bool
+    """Whether more is better."""
+    share: bool
+    """Whether a document is right or wrong, and the metric their share."""
+
+
+class TaskAnswer(TypedDict):
+    """What a model makes of a document."""
+
+    text: NotRequired[str]
+    """What it wrote."""
+    tokens: NotRequired[int]
+    ended: NotRequired[str]
+    """Where the answer ends: "stop" at a text of the task, "end" where the model ended it, "length"."""
+    taken: NotRequired[list[str]]
+    """What each filter takes of it."""
+    log: NotRequired[float]
+    """ln p of the target, or of the whole text, nats."""
+    scored: NotRequired[int]
+    """Tokens of the target."""
+    choice: NotRequired[int]
+    """The likeliest choice."""
+    logs: NotRequired[list[float]]
+    """ln p of every choice, nats."""
+    right: list[bool | None]
+    """By each measure that is a share; None for the others."""
+
+
+class TaskDocument(TypedDict):
+    """A document that every model has answered."""
+
+    id: str
+    prompt: str
+    targets: list[str]
+    choices: NotRequired[list[str]]
+    answers: list[TaskAnswer]
+
+
+class MeasureScore(TypedDict):
+    """A metric of a model."""
+
+    model: int
+    measure: int
+    value: float
+    low: float | None
+    """Of its 95 % interval; None where a single document leaves it unknown."""
+    high: float | None
+    count: int | None
+    """Right answers, where it is a share."""
+    of: int
+
+
+class MeasureDifference(TypedDict):
+    """A metric of a model less the first one's."""
+
+    model: int
+    measure: int
+    value: float
+    low: float | None
+    high: float | None
+    gained: int | None
+    lost: int | None
+    of: int
+    changed: int
+    """Documents with another answer; with another likelihood where likelihoods are read."""
+    p: float
+    """Of the paired test, corrected where it is one of several."""
+
+
+class TaskMade(TypedDict):
+    """How the numbers were made."""
+
+    versions: dict[str, str]
+    kind: str
+    """lm-eval's output type."""
+    until: list[str]
+    tokens: int
+    """Of the longest answer; 0 where nothing is written."""
+    chat: bool
+
+
+class WholeTaskRun(Evaluation):
+    """Models on a task of lm-eval with all its metrics."""
+
+    kind: Literal["task"]
+    task: str
+    """Its name."""
+    planned: int
+    measures: list[TaskMeasure]
+    """The first one is what the verdict is about."""
+    documents: list[TaskDocument]
+    scores: list[MeasureScore]
+    differences: list[MeasureDifference]
+    power: list[SeenFrom]
+    """Of the first measure, where it is a share."""
+    stopped: str
+    provenance: TaskMade
+
+
 class Waiting(TypedDict):
     """A run before the first item."""
 
-    kind: Literal["compare", "fragile", "follow", "judge"]
+    kind: Literal["compare", "fragile", "follow", "judge", "task"]
     drawable: Literal[False]
     done: Literal[False]
     progress: Progress

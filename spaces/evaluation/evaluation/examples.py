@@ -6,6 +6,7 @@ from pathlib import Path
 
 from evaluation.follow_request import FollowRequest
 from evaluation.request import CompareRequest, FragileRequest, JudgeRequest
+from evaluation.whole_task import WholeTaskRequest
 from shared.embedded_model import EMBEDDED_MODEL
 
 FOLDER = Path(__file__).parents[1] / "examples"
@@ -23,3 +24,5 @@ ARENA = JudgeRequest()
 """The stored result of the room with pairs, `pairs`."""
 FOLLOW = FollowRequest()
 """The stored result of the room with instructions, `instructions`."""
+TASK = WholeTaskRequest()
+"""The stored result of the room with a task, `task`."""

@@ -1,8 +1,8 @@
 """A multiple-choice task of lm-eval, read as data: its YAML names columns and templates, its documents become
 items.
 
-Nothing of it is run here: `!function`, `include`, `class` and loaders of code are refused, templates are
-filled in in the process of `shared.chat_templates`, rows come from a dataset of the Hub or are given.
+Nothing of it is run here, see `task_yaml`; templates are filled in in the process of `shared.chat_templates`,
+rows come from a dataset of the Hub or are given.
 """
 
 from __future__ import annotations
@@ -10,66 +10,31 @@ from __future__ import annotations
 import ast
 import io
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from typing import Any, Self
-
-import yaml
+from typing import Any, Generic, Self, TypeVar
 
 from evaluation.request import MAX_ITEMS_CHARACTERS
-from evaluation.shots import MAX_POOL, MAX_SHOTS, SAMPLERS, SPLITS, Shots
+from evaluation.shots import MAX_POOL, SPLITS, Shots
+from evaluation.task_yaml import BESIDE, metrics_of, task_of, yaml_text
 from shared import chat_templates, hub, request
 from shared.checks import whole
-from shared.choices import METRICS
 from shared.errors import VisitorError, reason
 from shared.items import MAX_ITEM_CHARACTERS, Item, items_of
 from shared.numbers import counted
 from shared.request import setting
 
-MAX_YAML_CHARACTERS = 20_000
-READ = {
-    *("task", "dataset_path", "dataset_name", "validation_split", "test_split", "output_type"),
-    *("doc_to_text", "doc_to_choice", "doc_to_target", "target_delimiter", "description", "metric_list"),
-    *("num_fewshot", "fewshot_split", "fewshot_delimiter", "fewshot_config", "training_split"),
-}
-PASSED_OVER = {
-    *("tag", "group", "metadata", "task_alias", "should_decontaminate", "doc_to_decontamination_query"),
-    "repeats",
-}
-"""Keys that change nothing about what a document is asked."""
-TEXTS = (
-    *("task", "doc_to_text", "description", "dataset_path", "target_delimiter", "fewshot_delimiter"),
-    *("fewshot_split", "training_split", "validation_split", "test_split"),
-)
-"""Keys whose values are text."""
-EXAMPLE = """\
-task: colours
-dataset_path: owner/name
-test_split: test
-output_type: multiple_choice
-doc_to_text: "Question: {{question}}\\nAnswer:"
-doc_to_choice: choices
-doc_to_target: answer
-"""
+Made = TypeVar("Made")
 
 
-class _LeftOut(Exception):
+class LeftOut(Exception):
     """Why a document is no item."""
 
 
-class _TooMuch(Exception):
+class TooMuch(Exception):
     """A template went past a limit."""
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe, and without aliases, which can make a page of text a universe."""
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.YAMLError("aliases are not taken")
-        return super().compose_node(parent, index)
 
 
 @dataclass(frozen=True)
@@ -77,7 +42,7 @@ class TaskRequest(request.Request):
     """A task and where its documents are."""
 
     yaml: str = setting(
-        "", lambda _, value: _text(value), "a task's YAML, as lm-eval reads it", required=True
+        "", lambda _, value: yaml_text(value), "a task's YAML, as lm-eval reads it", required=True
     )
     rows: str = setting(
         "", lambda _, value: rows_text(value), "documents, a line of JSON each, in the place of the dataset"
@@ -89,16 +54,6 @@ class TaskRequest(request.Request):
         return self
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise VisitorError("There is no task.", f"Paste its YAML, such as: {EXAMPLE.splitlines()[0]}, …")
-    if len(value) > MAX_YAML_CHARACTERS:
-        raise VisitorError(
-            f"The task has {len(value):,} characters.", f"Shorten it to {MAX_YAML_CHARACTERS:,}."
-        )
-    return value
-
-
 def rows_text(value: Any) -> str:
     """Documents as text, from a list too."""
     if isinstance(value, (list, tuple)):
@@ -108,145 +63,124 @@ def rows_text(value: Any) -> str:
     return value
 
 
-def task_of(text: str) -> dict[str, Any]:
-    """A task's keys.
+@dataclass(frozen=True)
+class Documents(Generic[Made]):
+    """What became of a task's documents.
+
+    Args:
+        made: of those that could be read.
+        asked: documents that were looked at.
+        left_out: the others, a sentence each.
+        more: whether the split has more than were asked for.
+        shots_more: whether examples are drawn of fewer documents than lm-eval draws them of.
+    """
+
+    made: list[Made]
+    asked: int
+    left_out: list[str]
+    more: bool
+    shots_more: bool
+
+    def notes(self, task: Mapping[str, Any]) -> list[str]:
+        """What a reader should know of them."""
+        found = [f"{len(self.left_out)} left out. {self.left_out[0]}"] if self.left_out else []
+        if self.more:
+            found.append(f"The first {self.asked:,} documents; there are more.")
+        if task.get("num_fewshot"):
+            found.append(f"{counted(task['num_fewshot'], 'example')} before each, as lm-eval draws them.")
+            if self.shots_more:
+                found.append(
+                    f"They are of the first {MAX_POOL:,} documents of a split: lm-eval draws others."
+                )
+        return found
+
+
+def each_document(
+    task: Mapping[str, Any],
+    rows: str,
+    limit: int,
+    token: str | None,
+    example: Callable[[dict[str, Any]], tuple[str, str]],
+    make: Callable[[dict[str, Any], int, Sequence[tuple[str, str]]], Made],
+) -> Documents[Made]:
+    """Read a task's documents.
+
+    Args:
+        task: its keys.
+        rows: documents, a line of JSON each; "" for those of the Hub.
+        limit: documents at most.
+        token: of the Hub.
+        example: a document's question and answer as an example.
+        make: of a document, its number and its examples; raises `LeftOut` or a VisitorError where that
+            cannot be.
 
     Raises:
-        VisitorError: it is no YAML, runs code, or is not of multiple choice.
+        VisitorError: as `hub.dataset_rows`; a template takes too long; no document could be read.
     """
-    try:
-        found = yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader without aliases
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        if "!function" in text:
+    config = task.get("dataset_name")
+    documents, more = documents_of(
+        rows,
+        task.get("dataset_path", ""),
+        None if config is None else str(config),
+        task.get("test_split") or task.get("validation_split"),
+        limit,
+        token,
+    )
+    shots = Shots(task, *_pool(task, rows, token), example)
+    found: list[Made] = []
+    left_out: list[str] = []
+    for number, document in enumerate(documents):
+        drawn = shots.of(document)
+        try:
+            found.append(make(document, number, shots.told(drawn)))
+        except LeftOut as error:
+            left_out.append(f"Document {number}: {error}.")
+        except TooMuch as error:  # every other document would take as long
             raise VisitorError(
-                "The task calls a function of Python (!function), which is not run here.",
-                "Write the column or a template in its place.",
-            ) from None
-        words = getattr(error, "problem", None) or str(error)
-        raise VisitorError(f"The task is no YAML ({words[:80]}).", "Paste one of lm-eval's files.") from None
-    if not isinstance(found, dict):
-        raise VisitorError("The task's YAML is no list of keys.", "Paste one of lm-eval's files.")
-    for key, value in found.items():
-        if key not in READ | PASSED_OVER:
-            raise VisitorError(
-                f"The task has “{str(key)[:40]}”, which could run code or is not known here.",
-                f"Leave it out. Read are {', '.join(sorted(READ))}.",
-            )
-        if value is None:
-            raise VisitorError(f"{key} is empty.", "Fill it in, or leave it out.")
-    if found.get("output_type") != "multiple_choice":
+                "A template of the task takes too long or writes too much.", "Simplify it."
+            ) from error
+        except VisitorError as error:
+            left_out.append(f"Document {number}: {error.what}")
+    if not found:
+        first = left_out[0] if left_out else "There is no document."
         raise VisitorError(
-            f"The task's output_type is {str(found.get('output_type', 'generate_until'))[:40]}.",
-            "Only multiple_choice is asked here.",
+            f"No document of the task can be asked. {first}"[:280], "Look at its columns and templates."
         )
-    shots, config = found.get("num_fewshot", 0), found.get("fewshot_config", {})
-    if isinstance(shots, bool) or not isinstance(shots, int) or not 0 <= shots <= MAX_SHOTS:
-        raise VisitorError(
-            f"The task's num_fewshot is {str(shots)[:40]}.", f"Use a whole number from 0 to {MAX_SHOTS}."
-        )
-    sampler = config.get("sampler", SAMPLERS[0]) if isinstance(config, dict) else None
-    if sampler not in SAMPLERS or set(config) - {"sampler"}:
-        raise VisitorError(
-            "The task's fewshot_config says more than a sampler that is known here.",
-            f"Leave it out, or name one of {', '.join(SAMPLERS)} as its sampler.",
-        )
-    for key in ("doc_to_text", "doc_to_choice", "doc_to_target"):
-        if key not in found:
-            raise VisitorError(f"The task has no {key}.", "Name a column, or write a template.")
-    _metrics(found)
-    for key in TEXTS:
-        if not isinstance(found.get(key, ""), str):
-            raise VisitorError(f"{key} is no text.", "Write it in quotation marks.")
-    return found
-
-
-BESIDE = "brier_score"
-"""A metric that stands beside every score, whatever counts as right."""
-
-
-def _metrics(task: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """The task's metrics that are known here, and the others.
-
-    Raises:
-        VisitorError: it names metrics, and none of them is known.
-    """
-    listed = task.get("metric_list", [])
-    if not isinstance(listed, list) or not all(
-        isinstance(one, dict) and isinstance(one.get("metric"), str) for one in listed
-    ):
-        raise VisitorError("The task's metric_list is no list of metrics.", "Write it as lm-eval's files do.")
-    named = [one["metric"] for one in listed]
-    known = [one for one in named if one in (*METRICS, BESIDE)]
-    others = [one for one in named if one not in known]
-    if others and not known:
-        raise VisitorError(
-            f"The task counts by {', '.join(others)[:80]}, which is not computed here.",
-            f"Known are {', '.join(METRICS)} and {BESIDE}.",
-        )
-    return known, others
+    return Documents(found, len(documents), left_out, more, shots.more)
 
 
 def read(request: TaskRequest, token: str | None = None) -> dict[str, Any]:
     """The items of a task, as `items.items_of` takes them, and what was left out.
 
     Raises:
-        VisitorError: as `task_of` and `hub.dataset_rows`; a template fails; no document is an item.
+        VisitorError: as `task_of` and `each_document`.
     """
     task = task_of(request.yaml)
-    config = task.get("dataset_name")
-    documents, more = documents_of(
-        request.rows,
-        task.get("dataset_path", ""),
-        None if config is None else str(config),
-        task.get("test_split") or task.get("validation_split"),
-        request.limit,
-        token,
-    )
-    shots = Shots(task, *_pool(task, request.rows, token), partial(_example, task))
-    found: list[dict[str, Any]] = []
-    left_out: list[str] = []
-    for number, document in enumerate(documents):
-        drawn = shots.of(document)
-        try:
-            item = _item(task, document, number, shots.told(drawn))
-            items_of([item.to_json()])
-        except _LeftOut as error:
-            left_out.append(f"Document {number}: {error}.")
-            continue
-        except _TooMuch as error:  # every other document would take as long
-            raise VisitorError(
-                "A template of the task takes too long or writes too much.", "Simplify it."
-            ) from error
-        except VisitorError as error:
-            left_out.append(f"Document {number}: {error.what}")
-            continue
-        found.append(item.to_json())
-    if not found:
-        first = left_out[0] if left_out else "There is no document."
-        raise VisitorError(
-            f"No document of the task is an item. {first}"[:280], "Look at its columns and templates."
-        )
-    notes = [f"{len(left_out)} left out. {left_out[0]}"] if left_out else []
-    known, others = _metrics(task)
+
+    def make(document: dict[str, Any], number: int, examples: Sequence[tuple[str, str]]) -> dict[str, Any]:
+        return choice_item(task, document, number, examples).to_json()
+
+    documents = each_document(task, request.rows, request.limit, token, partial(_example, task), make)
+    known, others = metrics_of(task)
+    notes = []
     if chosen := [one for one in known if one != BESIDE]:
         notes.append(f"The task counts by {', '.join(chosen)}: choose one under “an answer counts”.")
     if others:
         notes.append(f"Not computed here: {', '.join(others)[:80]}.")
-    if more:
-        notes.append(f"The first {len(documents):,} documents; there are more.")
-    if task.get("num_fewshot"):
-        notes.append(f"{counted(task['num_fewshot'], 'example')} before each, as lm-eval draws them.")
-        if shots.more:
-            notes.append(f"They are of the first {MAX_POOL:,} documents of a split: lm-eval draws others.")
-    if sum(len(json.dumps(one, ensure_ascii=False)) + 1 for one in found) > MAX_ITEMS_CHARACTERS:
+    told = documents.notes(task)
+    first = told[:1] if documents.left_out else []
+    if sum(len(json.dumps(one, ensure_ascii=False)) + 1 for one in documents.made) > MAX_ITEMS_CHARACTERS:
         raise VisitorError("The items are too long together.", "Lower the limit of documents.")
-    return {"items": found, "notes": notes}
+    return {"items": documents.made, "notes": [*first, *notes, *told[len(first) :]]}
 
 
 def _pool(task: Mapping[str, Any], rows: str, token: str | None) -> tuple[list[dict[str, Any]], bool]:
     """The documents that examples are drawn from, and whether there are more; none where none are asked."""
     if not task.get("num_fewshot"):
         return [], False
+    samples = task.get("fewshot_config", {}).get("samples")
+    if samples and not task.get("fewshot_split"):
+        return samples, False
     asked = task.get("test_split") or task.get("validation_split")
     split = next((task[key] for key in SPLITS if task.get(key)), None)
     if rows.strip() and split != asked:
@@ -301,16 +235,20 @@ def _asked(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, t
     """A document's question, its choices, and the place of the right one, as lm-eval's `ConfigurableTask`
     reads it.
     """
-    text = _column(task["doc_to_text"], document)
-    if text is None:
-        text = _filled(task["doc_to_text"], document)
-    choices = _choices(task["doc_to_choice"], document)
+    text = question_of(task, document)
+    choices = choices_of(task["doc_to_choice"], document)
     gold = _gold(task["doc_to_target"], document)
     if isinstance(gold, str):
         gold = choices.index(gold) if gold in choices else -1
     if isinstance(gold, bool) or not isinstance(gold, int) or not 0 <= gold < len(choices):
-        raise _LeftOut(f"its target “{str(gold)[:40]}” is none of its choices")
-    return str(text), tuple(map(str, choices)), gold
+        raise LeftOut(f"its target “{str(gold)[:40]}” is none of its choices")
+    return text, tuple(map(str, choices)), gold
+
+
+def question_of(task: Mapping[str, Any], document: Mapping[str, Any]) -> str:
+    """What `doc_to_text` makes of a document."""
+    text = column(task["doc_to_text"], document)
+    return filled(task["doc_to_text"], document) if text is None else str(text)
 
 
 def _example(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str, str]:
@@ -319,64 +257,78 @@ def _example(task: Mapping[str, Any], document: Mapping[str, Any]) -> tuple[str,
     return question, choices[gold]
 
 
-def _item(
+def choice_item(
     task: Mapping[str, Any], document: Mapping[str, Any], number: int, examples: Sequence[tuple[str, str]]
 ) -> Item:
-    """A document behind the description and its examples: as one text, and as the conversation that lm-eval
-    gives a chat template, where the description is the system message.
+    """A document as an item, behind the description and its examples.
+
+    Raises:
+        LeftOut, VisitorError: it is none.
     """
     text, choices, gold = _asked(task, document)
-    before = _filled(task["description"], document) if task.get("description") else ""
+    prompt, turns = behind_examples(task, document, text, examples)
+    item = Item(
+        str(number),
+        task.get("task") or "task",
+        prompt,
+        choices,
+        gold,
+        delimiter=task.get("target_delimiter", " "),
+        turns=turns,
+    )
+    items_of([item.to_json()])
+    return item
+
+
+def behind_examples(
+    task: Mapping[str, Any], document: Mapping[str, Any], text: str, examples: Sequence[tuple[str, str]]
+) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """A question behind the description and its examples: as one text, and as the conversation that lm-eval
+    gives a chat template, () where that is one message.
+    """
+    before = filled(task["description"], document) if task.get("description") else ""
     between, behind = task.get("target_delimiter", " "), task.get("fewshot_delimiter", "\n\n")
     told = "".join(f"{question}{between}{answer}{behind}" for question, answer in examples)
     talk = [[("user", question), ("assistant", answer)] for question, answer in examples]
     turns = (*([("system", before)] if before else []), *chain(*talk), ("user", text))
-    return Item(
-        str(number),
-        task.get("task") or "task",
-        before + told + text,
-        choices,
-        gold,
-        delimiter=between,
-        turns=turns if turns[1:] else (),
-    )
+    return before + told + text, turns if turns[1:] else ()
 
 
-def _column(value: Any, document: Mapping[str, Any]) -> Any:
+def column(value: Any, document: Mapping[str, Any]) -> Any:
     """A document's column of that name; None where there is none."""
     return document.get(value) if isinstance(value, str) else None
 
 
-def _choices(value: Any, document: Mapping[str, Any]) -> Sequence[Any]:
-    found = _column(value, document)
+def choices_of(value: Any, document: Mapping[str, Any]) -> Sequence[Any]:
+    found = column(value, document)
     if found is None:
         found = value
         if isinstance(value, str):
             try:
-                found = ast.literal_eval(_filled(value, document))
+                found = ast.literal_eval(filled(value, document))
             except (ValueError, SyntaxError, MemoryError, RecursionError):
-                raise _LeftOut("its doc_to_choice writes no list") from None
+                raise LeftOut("its doc_to_choice writes no list") from None
     if isinstance(found, dict):
         found = list(found.values())
     if not isinstance(found, (list, tuple)):
-        raise _LeftOut("its choices are no list")
+        raise LeftOut("its choices are no list")
     return list(found)
 
 
 def _gold(value: Any, document: Mapping[str, Any]) -> Any:
-    found = _column(value, document)
+    found = column(value, document)
     if found is not None or not isinstance(value, str):
         return value if found is None else found
-    text = _filled(value, document)
+    text = filled(value, document)
     return int(text) if text.isdecimal() else text
 
 
-def _filled(template: str, document: Mapping[str, Any]) -> str:
+def filled(template: str, document: Mapping[str, Any]) -> str:
     if len(str(document)) > 10 * MAX_ITEM_CHARACTERS:
-        raise _LeftOut("it is too long")
+        raise LeftOut("it is too long")
     try:
         return chat_templates.fill_task(template, dict(document))
     except chat_templates.TooMuch as error:
-        raise _TooMuch from error
+        raise TooMuch from error
     except chat_templates.Failed as error:
-        raise _LeftOut(f"a template fails ({reason(error)})") from None
+        raise LeftOut(f"a template fails ({reason(error)})") from None

@@ -84,7 +84,7 @@ def moved(request: ModelsRequest, loaded: Sequence[Loaded]) -> list[Loaded]:
     ]
 
 
-def waiting(kind: Literal["compare", "fragile", "follow", "judge"], label: str) -> Waiting:
+def waiting(kind: Literal["compare", "fragile", "follow", "judge", "task"], label: str) -> Waiting:
     """A run before its first answer."""
     return {
         "kind": kind,

@@ -12,7 +12,8 @@ import gradio as gr
 
 from evaluation import function_file
 from evaluation.function_file import HUMANEVAL, FunctionsRequest
-from evaluation.task_file import EXAMPLE, TaskRequest, read
+from evaluation.task_file import TaskRequest, read
+from evaluation.task_yaml import EXAMPLE
 from shared import hub, page
 from shared.errors import for_visitor
 from shared.numbers import counted

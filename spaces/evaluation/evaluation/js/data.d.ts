@@ -497,9 +497,111 @@ export interface Follow extends Evaluation {
   provenance: FollowMade;
 }
 
+/** A metric of what a filter takes of the answers. */
+export interface TaskMeasure {
+  /** lm-eval's name of the metric. */
+  name: string;
+  /** lm-eval's name of the filter; "" where there is none. */
+  filter: string;
+  says: string;
+  /** Whether more is better. */
+  higher: boolean;
+  /** Whether a document is right or wrong, and the metric their share. */
+  share: boolean;
+}
+
+/** What a model makes of a document. */
+export interface TaskAnswer {
+  /** What it wrote. */
+  text?: string;
+  tokens?: number;
+  /**
+   * Where the answer ends: "stop" at a text of the task, "end" where the model ended it, "length".
+   */
+  ended?: string;
+  /** What each filter takes of it. */
+  taken?: string[];
+  /** ln p of the target, or of the whole text, nats. */
+  log?: number;
+  /** Tokens of the target. */
+  scored?: number;
+  /** The likeliest choice. */
+  choice?: number;
+  /** ln p of every choice, nats. */
+  logs?: number[];
+  /** By each measure that is a share; None for the others. */
+  right: (boolean | null)[];
+}
+
+/** A document that every model has answered. */
+export interface TaskDocument {
+  id: string;
+  prompt: string;
+  targets: string[];
+  choices?: string[];
+  answers: TaskAnswer[];
+}
+
+/** A metric of a model. */
+export interface MeasureScore {
+  model: number;
+  measure: number;
+  value: number;
+  /** Of its 95 % interval; None where a single document leaves it unknown. */
+  low: number | null;
+  high: number | null;
+  /** Right answers, where it is a share. */
+  count: number | null;
+  of: number;
+}
+
+/** A metric of a model less the first one's. */
+export interface MeasureDifference {
+  model: number;
+  measure: number;
+  value: number;
+  low: number | null;
+  high: number | null;
+  gained: number | null;
+  lost: number | null;
+  of: number;
+  /** Documents with another answer; with another likelihood where likelihoods are read. */
+  changed: number;
+  /** Of the paired test, corrected where it is one of several. */
+  p: number;
+}
+
+/** How the numbers were made. */
+export interface TaskMade {
+  versions: Record<string, string>;
+  /** lm-eval's output type. */
+  kind: string;
+  until: string[];
+  /** Of the longest answer; 0 where nothing is written. */
+  tokens: number;
+  chat: boolean;
+}
+
+/** Models on a task of lm-eval with all its metrics. */
+export interface WholeTaskRun extends Evaluation {
+  kind: "task";
+  /** Its name. */
+  task: string;
+  planned: number;
+  /** The first one is what the verdict is about. */
+  measures: TaskMeasure[];
+  documents: TaskDocument[];
+  scores: MeasureScore[];
+  differences: MeasureDifference[];
+  /** Of the first measure, where it is a share. */
+  power: SeenFrom[];
+  stopped: string;
+  provenance: TaskMade;
+}
+
 /** A run before the first item. */
 export interface Waiting {
-  kind: "compare" | "fragile" | "follow" | "judge";
+  kind: "compare" | "fragile" | "follow" | "judge" | "task";
   drawable: false;
   done: false;
   progress: Progress;

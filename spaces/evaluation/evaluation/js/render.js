@@ -5,6 +5,7 @@ import { openArena } from "./arena.js";
 import { openCompare } from "./compare.js";
 import { openFollow } from "./follow.js";
 import { openFragile } from "./fragile.js";
+import { openTask } from "./task.js";
 
 /** Draw a figure, or bring it up to date. */
 export const render = renderer({
@@ -12,4 +13,5 @@ export const render = renderer({
   fragile: openFragile,
   follow: openFollow,
   judge: openArena,
+  task: openTask,
 });
