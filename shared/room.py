@@ -390,7 +390,8 @@ def _open_links(
             said = f"The fields hold what the link names; this figure is not of it yet. Press {verbs[named]}."
             panel = room.follow({room.figure: values[room.state]}).get(room.panel)
             aside = {room.panel: {**panel, "filled": said}} if isinstance(panel, Mapping) else {}
-            yield {**room.form(request), **aside}
+            # the figure too: where Gradio sets a field that no tab has shown yet, it empties its neighbours
+            yield {room.figure: values[room.state], **room.form(request), **aside}
             return
         request = room.request.from_query(query)
         for data in stored:

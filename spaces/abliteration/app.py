@@ -40,7 +40,7 @@ ALONE = "\n".join(
     for name in ("forensics", "bench")
 )
 # the stored conversation must not push its figure down
-FOLDED = "#chat-message textarea:not(:focus) { max-height: 2.9em; }"
+FOLDED = "#chat-message textarea:not(:focus) { max-height: 2.6em; }"
 css = f"{stylesheet(controls.RENDERER)}\n{ALONE}\n{FOLDED}"
 
 first = Request.parse(**controls.example("find")["request"])

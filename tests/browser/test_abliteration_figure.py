@@ -249,7 +249,7 @@ def test_a_conversation_marks_where_answers_part(open_page) -> None:
     expect(turns).to_have_count(len(data["turns"]))
     marked = data["turns"][0]["edited"]
     box = turns.first.locator(".chat-edited")
-    expect(box.locator("mark")).to_have_text(marked["token"])
+    expect(box.locator("mark")).to_have_text(marked["token"].strip())
     expect(box).to_contain_text(f"parts at token {marked['parts'] + 1}")
     expect(turns.first.locator(".chat-base mark")).to_have_count(0)
     data["turns"] = data["turns"][:1]

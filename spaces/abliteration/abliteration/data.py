@@ -78,12 +78,17 @@ class Request(TypedDict):
     features: int
     k: int
     steps: int
-    messages: NotRequired[list[str]]
-    """Of a chat, and what follows."""
-    second: NotRequired[dict[str, Any]]
-    reply_tokens: NotRequired[int]
-    temperature: NotRequired[float]
-    chat_seed: NotRequired[int]
+
+
+class ChatRequest(Request):
+    """A chat as the API takes it."""
+
+    messages: list[str]
+    second: dict[str, Any]
+    """Settings of a second edit; empty for none."""
+    reply_tokens: int
+    temperature: float
+    chat_seed: int
 
 
 class EditedModel(TypedDict):
@@ -633,6 +638,7 @@ class Chat(Head):
     """A conversation with the model as it is and with one or two edits."""
 
     kind: Literal["chat"]
+    request: ChatRequest  # type: ignore[misc]  # a Request with more
     edit: Edit
     second: NotRequired[Edit]
     turns: list[Turn]

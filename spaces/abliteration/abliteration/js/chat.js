@@ -1,7 +1,7 @@
 // A conversation with the model as it is and with one or two edits: answers side by side, each marked where
 // it parts from the first.
 
-import { h } from "../../../../shared/js/dom.js";
+import { h, visible } from "../../../../shared/js/dom.js";
 import { brief, plural } from "../../../../shared/js/numbers.js";
 
 /** @import { Chat, Edit, Reply, Turn } from "./data.js" */
@@ -87,13 +87,18 @@ function chatAnswer(side, name, turn, isLater) {
 }
 
 /** @param {Reply} reply */
-function chatText({ text, parts, same, token, rest }) {
+function chatText({ text, parts, same = "", token = "", rest = "" }) {
   if (parts === undefined || parts === null) return h("bdi", {}, text || "…");
+  const word = token.trimStart(); // a frame around a space at a line's end would fall apart
   return h(
     "bdi",
     {},
-    same,
-    h("mark", { class: "chat-part", title: "the first token that differs" }, token || "∎"),
+    `${same}${word ? token.slice(0, token.length - word.length) : ""}`,
+    h(
+      "mark",
+      { class: "chat-part", title: "the first token that differs" },
+      word || visible(token) || "∎",
+    ),
     rest,
   );
 }

@@ -76,12 +76,16 @@ export interface Request {
   features: number;
   k: number;
   steps: number;
-  /** Of a chat, and what follows. */
-  messages?: string[];
-  second?: Record<string, unknown>;
-  reply_tokens?: number;
-  temperature?: number;
-  chat_seed?: number;
+}
+
+/** A chat as the API takes it. */
+export interface ChatRequest extends Request {
+  messages: string[];
+  /** Settings of a second edit; empty for none. */
+  second: Record<string, unknown>;
+  reply_tokens: number;
+  temperature: number;
+  chat_seed: number;
 }
 
 /** The model, and whether the edit can be written into its weights. */
@@ -578,6 +582,7 @@ export interface Turn {
 
 /** A conversation with the model as it is and with one or two edits. */
 export interface Chat extends Head {
+  request: ChatRequest;
   kind: "chat";
   edit: Edit;
   second?: Edit;

@@ -47,7 +47,7 @@ def chat(
     edits = {side: leaving(work.known, work.edit) for side, work in zip(NAMES[1:], works, strict=False)}
     sides: dict[data.ChatSide, PreTrainedModel] = {"base": first.loaded.model, **edits}
     figure: data.Chat = {
-        **head(first, request),
+        **head(first, request),  # type: ignore[typeddict-item]  # its request is a chat's
         "kind": "chat",
         "edit": works[0].to_json(),
         "turns": [copy.deepcopy(turn) for turn in known],

@@ -43,7 +43,7 @@ ASIDE = (
 )
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
-Figure = TypeVar("Figure", bound=data.Head | data.Bench)
+Figure = TypeVar("Figure", bound=data.Head | data.Bench | data.Chat)
 
 
 def waiting(kind: data.Kind, label: str, value: float = 0, most: float = 1) -> data.Waiting:
