@@ -303,9 +303,9 @@ def _question(
     if not several:
         several.append(isinstance(target, list))
     targets = tuple(map(str, target)) if isinstance(target, list) and several[0] else (str(target),)
-    if kind == "loglikelihood_rolling":
-        prompt, turns = "", ()
-    else:
+    prompt = ""
+    turns: tuple[tuple[str, str], ...] = ()
+    if kind != "loglikelihood_rolling":
         prompt, turns = behind_examples(task, document, question_of(task, document), examples)
     if kind != "generate_until" and (len(targets) != 1 or not targets[0]):
         raise LeftOut("its target is no text")
