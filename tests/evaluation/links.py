@@ -38,6 +38,17 @@ LINKS = {
             ("tokens", "5"),
         ],
     ),
+    "evaluation task": (
+        "#task-figure",
+        [
+            ("room", "task"),
+            ("models", "zoo:llama3"),
+            ("models", "zoo:qwen2"),
+            ("own", "last words"),
+            ("limit", "3"),
+            ("tokens", "5"),
+        ],
+    ),
     "evaluation pairs": (
         "#judge-figure",
         [

@@ -42,6 +42,13 @@ def test_forms_and_pairs_stream(client):
     told = {"models": models, "prompts": ["One? => at most 9 words", "Two? => JSON; upper case"], "tokens": 4}
     data = client.predict(**told, api_name="/follow")
     assert data["done"] and [len(one["answers"][1]["strict"]) for one in data["prompts"]] == [1, 2]
+    rows = [{"q": "One", "a": ["1", "one"]}, {"q": "Two", "a": ["2"]}]
+    yaml = 'task: own\ntest_split: test\ndoc_to_text: "{{q}}:"\ndoc_to_target: a'
+    data = client.predict(models=models, yaml=yaml, rows=rows, tokens=4, api_name="/run_task")
+    assert data["done"] and data["task"] == "own" and data["documents"][0]["targets"] == ["1", "one"]
+    assert "cannot decide" in data["verdicts"][0] and data["measures"][0]["name"] == "exact_match"
+    with pytest.raises(AppError, match=r"calls a function of Python .* Write the column or a template"):
+        client.predict(yaml=f"{yaml}\nprocess_results: !function os.getcwd", api_name="/run_task")
     asked = {"models": models, "prompts": ["One? => 1", "Two?"], "judge": models[0], "tokens": 4}
     data = client.predict(**asked, api_name="/judge")
     assert len(data["pairs"]) == 2 and data["known"][0]["of"] == 1 and data["ranks"][1]["of"] == 2
@@ -70,7 +77,7 @@ def test_an_error_has_two_sentences(client):
 def test_they_are_tools(suite_url):
     tools = ask_mcp(f"{suite_url}/evaluation", "tools/list", {})["tools"]
     name = next(one["name"] for one in tools if one["name"].endswith("power"))
-    known = ("evaluate", "compare", "power", "fragile", "follow", "judge")
+    known = ("evaluate", "compare", "power", "fragile", "follow", "judge", "run_task")
     assert sum(one["name"].endswith(known) for one in tools) == len(known)
     asked = {"name": name, "arguments": {"items": 200, "discordant": 0.2}}
     assert "will be seen" in str(ask_mcp(f"{suite_url}/evaluation", "tools/call", asked))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 from itertools import product
 from pathlib import Path
 
@@ -170,7 +171,8 @@ def test_intervals_are_scipys_and_a_model_against_itself_is_equal():
 def test_a_run_grows_and_its_first_sentence_says_whether_it_decides():
     request = WholeTaskRequest.parse(models=["a", "b"], limit=10, tokens=3)
     loaded = [zoo.opened(name) for name in ANIMALS]
-    steps = list(task_run.run(request, loaded, task_run.plan(request, loaded, whole_task(request))))
+    planned = pickle.loads(pickle.dumps(task_run.plan(request, loaded, whole_task(request))))
+    steps = list(task_run.run(request, loaded, planned))  # on ZeroGPU a plan goes to another process
     counts = [len(one["documents"]) for one in steps]
     assert counts == sorted(counts) and {0, 8, 10} == set(counts) and steps[-1]["done"]
     assert all("no verdict" in one["verdicts"][0] for one in steps if 0 < len(one["documents"]) < 10)
@@ -235,6 +237,16 @@ def test_patterns_that_go_back_and_forth_end():
         Filter("x", (("regex", slow),)).taken(["a" * 40 + "!"])
     with pytest.raises(VisitorError, match="is not a regular expression"):
         match_of({"regexes_to_ignore": ["("]}).plain(["x"])
+
+
+def test_metrics_are_of_what_they_are_defined_for():
+    labels = READ["labels"][0].replace('["no", "yes"]', '["no", "yes", "or"]')
+    several = WRITE.replace("doc_to_target: ref", 'doc_to_target: "{{[text, ref]}}"')
+    for text, words in ((labels, "f1 is of two choices"), (several, "bleu is of one target")):
+        with pytest.raises(VisitorError, match=words):
+            whole_task(WholeTaskRequest.parse(models=["a"], yaml=text, rows=FACTS))
+    with pytest.raises(VisitorError, match="no task that asks about them"):
+        WholeTaskRequest.parse(models=["a"], rows=FACTS)
 
 
 def test_too_much_to_write_is_refused_before_it_is_written():

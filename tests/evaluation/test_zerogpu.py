@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.embedded_model import EMBEDDED_MODEL
+from tests import zoo
 from tests.evaluation.main_job import MAIN_JOB
 from tests.shared import zerogpu
 
@@ -22,7 +22,7 @@ def test_a_plan_borrows_no_gpu_and_models_are_asked_in_one_call(space):
     assert scheduler.scheduled == []
     assert MAIN_JOB.is_right(client.predict(**MAIN_JOB.values, api_name="/evaluate"))
     assert len(scheduler.scheduled) == 1
-    models = [EMBEDDED_MODEL, f"{EMBEDDED_MODEL}@Q4_0"]
+    models = [str(zoo.folder("llama3")), f"{zoo.folder('llama3')}@Q4_0"]
     job = client.submit(**{**MAIN_JOB.values, "models": models}, api_name="/compare")
     data = job.result(timeout=240)
     assert len(scheduler.scheduled) == 2 and data["done"] and len(data["differences"]) == 2
@@ -30,6 +30,8 @@ def test_a_plan_borrows_no_gpu_and_models_are_asked_in_one_call(space):
     forms = {"models": models[:1], "items": MAIN_JOB.values["items"], "variants": ["plain", "lettered"]}
     data = client.predict(**forms, draws=1, api_name="/fragile")
     assert len(scheduler.scheduled) == 3 and data["done"] and len(data["forms"]) == 2
-    pairs = {"models": models, "prompts": ["What is the sea?"], "judge": "pirate", "tokens": 4}
+    pairs = {"models": models, "prompts": ["What is the sea?"], "judge": models[0], "tokens": 4}
     data = client.predict(**pairs, api_name="/judge")
-    assert len(scheduler.scheduled) == 4 and data["done"] and data["judge"] == "pirate"
+    assert len(scheduler.scheduled) == 4 and data["done"] and data["judge"] == "llama3"
+    data = client.predict(models=models, limit=2, tokens=4, api_name="/run_task")
+    assert len(scheduler.scheduled) == 5 and data["done"] and len(data["documents"]) == 2

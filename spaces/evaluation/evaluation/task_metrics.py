@@ -191,8 +191,8 @@ def apart(metric: Metric, first: Numbers, second: Numbers) -> Apart:
     """
     n = len(first)
     if metric.share:
-        right = [[bool(one) for one in rows[:, 0]] for rows in (first, second)]
-        one = paired.difference(*right, range(n))
+        old, new = ([bool(right) for right in rows[:, 0]] for rows in (first, second))
+        one = paired.difference(old, new, range(n))
         return Apart(one.mean, one.low, one.high, one.p, one.gained, one.lost)
     value = float(metric.value(second.sum(0)) - metric.value(first.sum(0)))
     p = exchanged_p(metric, first, second)

@@ -122,8 +122,8 @@ def task_of(text: str, kinds: tuple[str, ...] = ITEMS) -> dict[str, Any]:
     for key in needed:
         if key not in found:
             raise VisitorError(f"The task has no {key}.", "Name a column, or write a template.")
-    known, others = metrics_of(found)
-    if kinds == ITEMS and others and not known:
+    counted, others = metrics_of(found)
+    if kinds == ITEMS and others and not counted:
         raise VisitorError(
             f"The task counts by {', '.join(others)[:80]}, by which no single answer counts.",
             f"Known are {', '.join(METRICS)} and {BESIDE}; the room Tasks knows more.",

@@ -88,6 +88,10 @@ class WholeTaskRequest(ModelsRequest):
         return self.rows if self.yaml else rows_text(OWN[self.own].documents(self.seed))
 
     def consistent(self) -> Self:
+        if self.rows.strip() and not self.yaml:
+            raise VisitorError(
+                "There are documents, and no task that asks about them.", "Paste the task's YAML beside them."
+            )
         task = self.task
         recipe = recipe_of(task, self.tokens)
         written = len(self.models) * self.limit * recipe.tokens
@@ -277,12 +281,25 @@ def whole_task(request: WholeTaskRequest, token: str | None = None) -> WholeTask
         return question_of(task, document), str(one)
 
     found = each_document(task, request.documents, request.limit, token, example, make)
+    _check_metrics(recipe, found.made)
     notes = found.notes(task)
     if recipe.others:
         notes.append(f"Not computed here: {', '.join(recipe.others)[:80]}.")
     if recipe.kind == "generate_until" and recipe.stated > recipe.tokens:
         notes.append(f"Answers end after {recipe.tokens} tokens, where the task allows {recipe.stated:,}.")
     return WholeTask(str(task.get("task") or "task"), recipe, tuple(found.made), tuple(notes))
+
+
+def _check_metrics(recipe: Recipe, questions: Sequence[Question]) -> None:
+    """Raise a VisitorError where a metric is not defined for what some document asks."""
+    names = {one.metric.name for one in recipe.measures}
+    if "f1" in names and any(one.item and len(one.item.choices) != 2 for one in questions):
+        raise VisitorError("f1 is of two choices, and the task has more.", "Leave it out, or name mcc.")
+    several = sorted(names & {"bleu", "chrf"})
+    if several and any(len(one.targets) > 1 for one in questions):
+        raise VisitorError(
+            f"{several[0]} is of one target, and a document has several.", "Let doc_to_target name one."
+        )
 
 
 def _question(
@@ -303,9 +320,9 @@ def _question(
     if not several:
         several.append(isinstance(target, list))
     targets = tuple(map(str, target)) if isinstance(target, list) and several[0] else (str(target),)
-    if kind == "loglikelihood_rolling":
-        prompt, turns = "", ()
-    else:
+    prompt = ""
+    turns: tuple[tuple[str, str], ...] = ()
+    if kind != "loglikelihood_rolling":
         prompt, turns = behind_examples(task, document, question_of(task, document), examples)
     if kind != "generate_until" and (len(targets) != 1 or not targets[0]):
         raise LeftOut("its target is no text")

@@ -21,6 +21,10 @@ def _instructed(data: Any) -> str:
     return f"{data['verdicts'][0]} The loose reading forgives {counted(loose, 'answer')} more."
 
 
+def _tasked(data: Any) -> str:
+    return f"{data['verdicts'][0]} Each metric has its interval and a paired test."
+
+
 TOURS = {
     "compare": (
         Step("experts", _undecided),
@@ -47,6 +51,15 @@ TOURS = {
             "asked",
         ),
         Step("forms", "The numbers behind it: each form's difference with its interval.", "counted"),
+    ),
+    "task": (
+        Step(
+            "task",
+            "A benchmark of a leaderboard in small: the model writes its working, a filter takes the number "
+            "out of it. One filter is strict about the form, the other takes the last number.",
+        ),
+        Step("task", "Every prompt, what was written, what each filter took, what is right.", "documents"),
+        Step("task", _tasked, "values"),
     ),
     "follow": (
         Step(
