@@ -135,6 +135,20 @@ def test_prompts_that_begin_alike_are_read_as_a_tree(tiny, name, monkeypatch):
     assert shapes <= set(seen) if name not in WITHOUT else not shapes <= set(seen)
 
 
+def test_other_families_are_read_side_by_side(monkeypatch):
+    """Forensics asks models that cannot be edited: Bloom makes its positions of the mask."""
+    from transformers import BloomConfig, BloomForCausalLM
+
+    monkeypatch.setattr(activations, "DEARER", 0.0)
+    torch.manual_seed(0)
+    config = BloomConfig(vocab_size=96, hidden_size=32, n_head=4, n_layer=2, initializer_range=0.3)
+    model = BloomForCausalLM(config).eval()
+    forks = [[*LEAD, first, *RUNS[3], last] for first in (5, 6) for last in range(5, 9)]
+    found, _ = activations.first_tokens(model, forks)
+    for row, ids in zip(found, forks, strict=True):
+        assert torch.allclose(row, logits(model, ids)[-1].log_softmax(-1), atol=1e-4)
+
+
 def test_what_enters_blocks_is_not_kept_where_it_is_too_much(tiny, monkeypatch):
     monkeypatch.setattr(activations, "BELOW_BYTES", 1_000)
     model = tiny("llama")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from abliteration.architecture import is_known
 from abliteration.trees import DEARER, Tree, trees
 from abliteration.trees import TOKENS as TREE
 from shared.errors import VisitorError
@@ -263,12 +264,12 @@ def _batched(
     rest: list[list[int]], last: int, copies: int, start: Start, model: PreTrainedModel
 ) -> Iterator[Batch]:
     """The passes over what follows behind a start: prompts of similar length side by side, or as a tree where
-    that is cheaper.
+    that is cheaper. Only in the families that can be edited: others make positions of the mask (Bloom).
     """
     import torch
 
     beside = list(batches(rest, BATCH_TOKENS // copies, max(1, PASS // copies)))
-    if start.tokens:
+    if start.tokens and is_known(model.config):
         some = trees(rest, min(TREE, BATCH_TOKENS // copies))
         dear = [(DEARER * len(tree.ids), PASS / copies) for tree in some]
         cheap = [(len(batch) * max(len(rest[index]) for index in batch), PASS / copies) for batch in beside]

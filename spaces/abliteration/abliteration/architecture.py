@@ -222,6 +222,11 @@ class Anatomy:
         return next(write for write in self.writes if write.part == part and write.layer == layer)
 
 
+def is_known(config: Any) -> bool:
+    """Whether a model is of a family that can be edited, whose attention was looked at."""
+    return any(getattr(config, "model_type", "") in family.types for family in FAMILIES)
+
+
 def family_of(config: Any) -> Family:
     """The family of a model's configuration.
 

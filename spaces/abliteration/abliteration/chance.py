@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 EDITS, STEPS, PROMPTS = 16, 4, 8
 """Random edits for all candidates together, random steps for each, and prompts of a side."""
-TOGETHER = 4
+TOGETHER = 8
 """Draws that are made in one pass."""
 Few = tuple[list[list[int]], list[list[int]]]
 """Prompts of both sides."""
