@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shared.data import Glossary
+from collections.abc import Iterable
+
+from shared.data import Glossary, Rooms, Term
 
 TERMS: dict[tuple[str, ...], str] = {
     ("token", "tokens"): "A piece of text that the model reads and writes as one: a word, a part of one, or "
@@ -103,6 +105,7 @@ TERMS: dict[tuple[str, ...], str] = {
 """By the words that a text may use for it, the plain one first."""
 
 
-def glossary() -> Glossary:
-    """The terms for a page."""
-    return {"terms": [{"words": list(words), "says": says} for words, says in TERMS.items()]}
+def glossary(rooms: Rooms, runs: Iterable[str]) -> Glossary:
+    """What a page explains, of its rooms and runs as `Glossary` has them."""
+    terms: list[Term] = [{"words": list(words), "says": says} for words, says in TERMS.items()]
+    return {"terms": terms, "rooms": rooms, "runs": list(runs)}

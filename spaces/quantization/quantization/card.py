@@ -185,7 +185,7 @@ def measured(base: data.Base, facts: data.Facts, label: str) -> str:
         ratio += f" ({facts['ratio_low']:.4f} to {facts['ratio_high']:.4f})"
     share = _with_error(100 * facts["same_top"], _hundredfold(facts["same_top_sigma"]), 2)
     return card.table(
-        ["", "base, float32", label],
+        ["", "base as published, measured in float32", label],
         [
             ["bits per weight (whole model)", f"{base['bits']:.2f}", f"{facts['bits']:.2f}"],
             [
