@@ -257,6 +257,9 @@ def test_a_permalink_shows_what_its_maker_saw(browser, suite_url):
         )
         page.wait_for_timeout(500)
         expect(page).to_have_url(view)
+        # what Gradio says of requests that end because the visitor has left the page
+        left = re.compile("AbortError|Connection errored out")
+        page.problems[:] = [one for one in page.problems if not left.search(one)]
 
 
 EXPLAIN = """() => {

@@ -27,6 +27,8 @@ from shared.request import setting
 from shared.rounding import K_TYPES, TYPES
 
 MAX_MODELS = 4
+MOST_OF_A_SET = 200
+"""Items that are drawn from one set."""
 MAX_ITEMS_CHARACTERS = 400_000
 """Own items, as text."""
 MAX_CORPUS_CHARACTERS = 400_000
@@ -162,7 +164,7 @@ class ItemsRequest(ModelsRequest):
     items: str = setting(
         "", _items, "items of your own, in the place of the sets: objects with prompt, choices and gold"
     )
-    limit: int = setting(24, whole(1, 200), "items of a set at most, drawn with the seed")
+    limit: int = setting(24, whole(1, MOST_OF_A_SET), "items of a set at most, drawn with the seed")
     seed: int = setting(0, SEED, "of the draw, of the order of all items, and of generated items")
     metric: str = setting(
         "acc",
@@ -280,7 +282,7 @@ class FragileRequest(ItemsRequest):
         _tasks,
         ItemsRequest.declared()["tasks"].metadata["says"],
     )
-    limit: int = setting(12, whole(1, 200), "items of a set at most, drawn with the seed")
+    limit: int = setting(12, whole(1, MOST_OF_A_SET), "items of a set at most, drawn with the seed")
     variants: tuple[str, ...] = setting(
         tuple(KINDS),
         _forms,

@@ -175,7 +175,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
     with gr.Row(equal_height=True):
         boxes["models"] = models_field(first.models, elem_id="models")
         boxes["limit"] = gr.Slider(
-            1, 200, first.limit, step=1, label="items of a set", scale=2, min_width=130, elem_id="limit"
+            1,
+            MOST_OF_A_SET,
+            first.limit,
+            step=1,
+            label="items of a set",
+            scale=2,
+            min_width=130,
+            elem_id="limit",
         )
         buttons = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
     said = gr.HTML(page.quiet(before(first)), elem_classes="quiet", elem_id="before")
