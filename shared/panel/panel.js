@@ -27,8 +27,7 @@ export function render(element, data, host) {
   if (data && "steps" in data) renderTour(element, data, host);
   else if (data && "terms" in data) {
     if (renderGlossary(element, data)) followRooms(element, data.rooms, data.runs);
-  }
-  else renderPanel(element, data);
+  } else renderPanel(element, data);
 }
 
 /**

@@ -23,6 +23,7 @@ from shared.experts.prompts import OTHER_HELD_OUT
 from shared.item_sets import SETS, SHORT, drawn, shuffled
 from shared.items import MAX_ITEMS, Item, items_of
 from shared.mean import AND
+from shared.numbers import counted
 from shared.request import setting
 from shared.rounding import K_TYPES, TYPES
 
@@ -397,7 +398,8 @@ def check_answers(models: int, prompts: int) -> None:
     """Raise a VisitorError where so many models give too many answers to so many prompts."""
     if models * prompts > MOST_ANSWERS:
         raise VisitorError(
-            f"{prompts} prompts for {models} models are more than {MOST_ANSWERS} answers.",
+            f"{counted(prompts, 'prompt')} for {counted(models, 'model')} are more than {MOST_ANSWERS} "
+            "answers.",
             "Leave out prompts or models.",
         )
 

@@ -13,7 +13,7 @@ from evaluation.contamination import corpus_of
 from evaluation.data import Compare, Waiting
 from evaluation.engine import Plan
 from evaluation.examples import EXAMPLES
-from evaluation.request import MAX_CORPUS_CHARACTERS, CompareRequest
+from evaluation.request import MAX_CORPUS_CHARACTERS, MOST_OF_A_SET, CompareRequest
 from evaluation_rooms import task
 from evaluation_rooms.common import (
     RENDERER,

@@ -188,7 +188,7 @@ FIRST_MIXTURE = next(iter(MIXTURES))
 
 
 def named(text: str) -> str:
-    """What a recipe's text is called in the list: the preset's name where it asks for the same, else `OWN`."""
+    """What a recipe's text is called in the list: as the preset that asks for the same, else `OWN`."""
     try:
         asked = recipes.parse(text)
     except VisitorError:
