@@ -118,9 +118,10 @@ def _asked(run: Comparison) -> str:
     sets = list(dict.fromkeys(item.task for item in run.questions.items))
     return (
         f"{counted(len(run.questions.items), 'question')} with choices, of the sets "
-        f"{', '.join(sorted(sets))} that come with the demo (at most {run.request.questions} of each, seed {run.request.seed}): an answer "
-        "is lost where the base is right and the quantized model wrong, gained the other way round; the test "
-        "is exact and two-sided (McNemar's, items of a passage together)."
+        f"{', '.join(sorted(sets))} that come with the demo (at most {run.request.questions} of each, seed "
+        f"{run.request.seed}): an answer is lost where the base is right and the quantized model "
+        "wrong, gained the other way round; the test is exact and two-sided (McNemar's, items of a passage "
+        "together)."
     )
 
 
