@@ -199,7 +199,7 @@ def main(space: str | None = None) -> None:
     if gpu.on_zero_gpu():
         start_zero_gpu()
     print(owner.notice(port) or f"Open http://{host}:{port}/", flush=True)
-    # open pages hold a connection for ever
+    # a page holds a connection while its run goes on
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
 
 
