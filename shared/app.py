@@ -73,6 +73,17 @@ class App(gr.Blocks):
         super().__init__(**settings)
         self.rooms: dict[str, Entrance] = {}
         """By the names of runs, the page's first one first."""
+        self.tabs: dict[str | int, list[str]] = {}
+        """The names of runs by their tab's id, a room's own first."""
+
+    def get_config_file(self) -> Any:
+        """What a page is told of itself: that it keeps no connection open while nothing runs.
+
+        A browser has six connections to a server without HTTP/2, and Gradio would hold one for every open
+        page, so the seventh stays empty. A run that nobody reads any more is ended where its own stream ends,
+        and `sessions.forget` drops what is left of a visitor.
+        """
+        return {**super().get_config_file(), "connect_heartbeat": False}
 
     async def preprocess_data(
         self,

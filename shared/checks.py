@@ -47,7 +47,10 @@ def one_of(*known: str) -> Callable[[str, Any], str]:
 
     def check(name: str, value: Any) -> str:
         if value not in known:
-            raise VisitorError(f"{name} is “{str(value)[:40]}”.", f"Choose one of {', '.join(known)}.")
+            named = f"Choose one of {', '.join(filter(None, known))}"
+            raise VisitorError(
+                f"{name} is “{str(value)[:40]}”.", f"{named}{', or leave it empty' * ('' in known)}."
+            )
         return str(value)
 
     return check

@@ -115,7 +115,14 @@ class Term(TypedDict):
     says: str
 
 
+Rooms = dict[str, list[str]]
+"""The names of a page's runs by their tab's label, a room's own first."""
+
+
 class Glossary(TypedDict):
-    """What a page explains where it stands."""
+    """What a page explains where it stands, and the rooms that it has."""
 
     terms: list[Term]
+    rooms: Rooms
+    runs: list[str]
+    """All that a link may name as its room, those of pages without tabs too."""

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import gradio as gr
 from gradio.context import Context
 
-from shared import hub, made_rows, owner, shelf, whole
+from shared import hub, made_rows, models, owner, shelf, whole
 from shared.app import App
 from shared.catalogue import names
 
@@ -33,7 +33,7 @@ Gradio comes back from a sign-in with no more than the first.
 QUIET: dict[str, Any] = {"queue": False, "api_visibility": "private", "show_progress": "hidden"}
 
 MODEL_ROOMS: dict[str, dict[str, Any]] = {
-    "decoding": {"room": "pair", "model": "{parent}", "other": "{name}"},
+    "decoding": {"room": "pair", "model": "{parent}", "other": "{name}", "chat": "{chat}"},
     "evaluation": {"room": "compare", "models": ["{parent}", "{name}"]},
     "quantization": {"room": "take", "model": "{name}"},
     "merging": {"room": "merge", "recipe": "{recipe}"},
@@ -176,7 +176,8 @@ def _link(address: str, words: str, query: dict[str, Any], made: shelf.Made, *, 
             "dtype": "float32",
         }
     )
-    values = {"parent": parent, "name": made.name, "recipe": recipe}
+    chat = str(int(models.has_template(parent)))
+    values = {"parent": parent, "name": made.name, "recipe": recipe, "chat": chat}
 
     def filled(text: Any) -> Any:
         if isinstance(text, list):

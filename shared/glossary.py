@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from shared.data import Glossary
+from collections.abc import Iterable
+
+from shared.data import Glossary, Rooms, Term
 
 TERMS: dict[tuple[str, ...], str] = {
     ("token", "tokens"): "A piece of text that the model reads and writes as one: a word, a part of one, or "
@@ -29,10 +31,18 @@ TERMS: dict[tuple[str, ...], str] = {
     ("BOS",): "Beginning of sequence: a token that many models expect before every text.",
     ("EOS",): "End of sequence: the token that says that a text is over.",
     ("chat template",): "The program that writes a conversation as the one text that a model reads.",
-    ("perplexity",): "How many tokens a model wavers between on average, where it predicts a text: e to the "
-    "power of the mean loss. Lower is better.",
+    (
+        "perplexity",
+        "PPL",
+    ): "How many tokens a model wavers between on average, where it predicts a text: e to "
+    "the power of the mean loss. Lower is better.",
     ("KL divergence", "KLD", "KL"): "How far one distribution is from another: the mean extra surprise, in "
     "nats, of who expects the second and meets the first.",
+    ("p99",): "The 99th percentile: one value in a hundred is larger.",
+    ("RMS Δp", "RMS of Δp"): "How far the probability of the text's own next token moves: the root of the "
+    "mean squared change.",
+    ("rtn",): "Round to nearest: each number goes to the closest step of the grid, whatever it is used for.",
+    ("acc",): "Accuracy: the share of items whose likeliest choice is the right one.",
     ("total variation", "TV"): "Half the sum of all differences between two distributions: the share of "
     "probability that has to move.",
     ("entropy",): "How undecided a distribution is: the mean surprise at what it brings.",
@@ -103,6 +113,7 @@ TERMS: dict[tuple[str, ...], str] = {
 """By the words that a text may use for it, the plain one first."""
 
 
-def glossary() -> Glossary:
-    """The terms for a page."""
-    return {"terms": [{"words": list(words), "says": says} for words, says in TERMS.items()]}
+def glossary(rooms: Rooms, runs: Iterable[str]) -> Glossary:
+    """What a page explains, of its rooms and runs as `Glossary` has them."""
+    terms: list[Term] = [{"words": list(words), "says": says} for words, says in TERMS.items()]
+    return {"terms": terms, "rooms": rooms, "runs": list(runs)}

@@ -294,6 +294,22 @@ def most_parameters(model_id: str, *, exact: bool = False) -> int:
     return largest_model(exact=exact)
 
 
+def has_template(model_id: str) -> bool:
+    """Whether a model has a chat template, without a look at the Hub: of one that is not known here yes,
+    since a run says what to do where there is none.
+    """
+    if loaded := in_memory(model_id) or in_memory(model_id, exact=True):
+        return bool(loaded.tokenizer.chat_template)
+    if shelf.is_made(model_id) and shelf.is_here(model_id):
+        made = shelf.made_of(model_id)
+        if made.kind != "model":
+            return has_template(made.parents[0])
+        stated = made.folder / "tokenizer_config.json"
+        written = stated.read_text(encoding="utf-8") if stated.is_file() else ""
+        return (made.folder / "chat_template.jinja").is_file() or '"chat_template"' in written
+    return True
+
+
 def dtype_of(model_id: str, *, exact: bool = False) -> str:
     """The dtype that a model runs in, without a look at the Hub: of one not in memory the likeliest."""
     if loaded := in_memory(model_id, exact=exact):

@@ -50,9 +50,12 @@ def page(
     with App(title=f"{title} · {REPOSITORY_NAME}", analytics_enabled=False) as demo:
         demo.sentence, demo.folder, demo.tours = sentence, folder, tours or {}
         header(title, sentence, tours=bool(tours))
-        Figure(glossary(), folder=PANEL, elem_classes="tour")
+        words = Figure(folder=PANEL, elem_classes="tour")
         quota.show(demo)
         yield demo
+        labels = {block.id: str(block.label) for block in demo.blocks.values() if isinstance(block, gr.Tab)}
+        rooms = {labels[tab]: runs for tab, runs in demo.tabs.items() if tab in labels}
+        words.value = words.postprocess(glossary(rooms, demo.rooms))
         _private(demo)
         entrances.connect(demo)
         lighten(demo)

@@ -144,8 +144,13 @@ class Request:
     @classmethod
     def is_in(cls, query: str) -> bool:
         """Whether a URL's query states a setting."""
+        return bool(cls.names_in(query))
+
+    @classmethod
+    def names_in(cls, query: str) -> list[str]:
+        """The settings that a URL's query states."""
         given = parse_qs(query.removeprefix("?"), keep_blank_values=True)
-        return any((known.metadata["link"] or name) in given for name, known in cls.declared().items())
+        return [name for name, known in cls.declared().items() if (known.metadata["link"] or name) in given]
 
     @classmethod
     def _repeats(cls, name: str) -> bool:

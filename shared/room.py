@@ -300,6 +300,8 @@ def open_room(
     )
     if isinstance(demo, App):
         demo.rooms |= _entrances(figure, request, runs, stored)
+        if tabs:
+            demo.tabs.setdefault(tab or name, []).extend(runs)
     room.stop(figure)
     for which, button in starts.items():
         room.connect([button.click, *(triggers if button is start else ())], _pressed(room, runs[which]))
@@ -370,6 +372,7 @@ def _open_links(
     A load event that answers "nothing to do" would wait in the queue behind the runs of others and then touch
     the controls that the visitor has already begun to fill in: so a hidden field takes the query, at once.
     """
+    folds = {name: _folds_around(box) for name, box in room.controls.items()}
     link = gr.Textbox("", visible="hidden", label="Link")  # a State would call its own skip a change
     place = gr.Textbox("", visible="hidden", label="Tab")
 
@@ -390,8 +393,10 @@ def _open_links(
             said = f"The fields hold what the link names; this figure is not of it yet. Press {verbs[named]}."
             panel = room.follow({room.figure: values[room.state]}).get(room.panel)
             aside = {room.panel: {**panel, "filled": said}} if isinstance(panel, Mapping) else {}
+            named_in = room.request.names_in(query)
+            unfolded = {fold: gr.Accordion(open=True) for name in named_in for fold in folds.get(name, ())}
             # the figure too: where Gradio sets a field that no tab has shown yet, it empties its neighbours
-            yield {room.figure: values[room.state], **room.form(request), **aside}
+            yield {room.figure: values[room.state], **room.form(request), **aside, **unfolded}
             return
         request = room.request.from_query(query)
         for data in stored:
@@ -414,7 +419,18 @@ def _open_links(
         # which tab it sees open. Where it comes right behind the event that opens another, that is the old
         # one: so the tabs are the output of this event alone.
         place.change(lambda: gr.Tabs(selected=tab), None, tabs, **LIGHT)
-    room.connect(link.change, opened, inputs=[link], outputs=list(room.controls.values()))
+    unfoldable = dict.fromkeys(fold for around in folds.values() for fold in around)
+    room.connect(link.change, opened, inputs=[link], outputs=[*room.controls.values(), *unfoldable])
+
+
+def _folds_around(box: Component) -> list[gr.Accordion]:
+    """The closed accordions that a control lies in."""
+    around, parent = [], box.parent
+    while parent is not None:
+        if isinstance(parent, gr.Accordion) and not parent.open:
+            around.append(parent)
+        parent = parent.parent
+    return around
 
 
 def _show_steps(folder: Path, room: Room[Any], name: str, steps: Sequence[Step]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,9 @@ from shared import app, connections, files, limits, owner, uploads
 from shared.page import style
 from shared.sessions import forget
 from shared.theme import theme
+
+ICON = Path(__file__).with_name("icon.svg")
+"""What a browser shows of a page in its tab."""
 
 QUEUE_SECONDS = 0.01
 """Between two looks at an empty queue."""
@@ -107,6 +111,7 @@ def launch(demo: gr.Blocks, css: str) -> None:
         Middleware(uploads.BodyLimit),
     ]
     queue(demo).launch(
+        favicon_path=ICON,
         server_name=host,
         server_port=port,
         show_error=True,

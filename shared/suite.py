@@ -104,6 +104,7 @@ def build(url: str = "") -> FastAPI:
     from gradio.route_utils import get_root_url
 
     from shared import article, owner, preview, server
+    from shared.server import ICON
     from shared.uploads import BodyLimit, UploadLimit
 
     app = FastAPI(title=TITLE, docs_url=None, redoc_url=None)
@@ -124,6 +125,7 @@ def build(url: str = "") -> FastAPI:
         return HTMLResponse(page.replace("<!-- preview -->", tags))
 
     app.add_route("/", home)
+    app.add_route("/favicon.ico", lambda _: FileResponse(ICON, media_type="image/svg+xml"))
     app.add_route("/preview.png", lambda _: FileResponse(ROOT / article.PICTURE))
     app.state.article = tempfile.TemporaryDirectory(prefix="article")  # is gone with the process
     file = article.write(Path(app.state.article.name), "../{space}/", marked=True)
@@ -197,7 +199,7 @@ def main(space: str | None = None) -> None:
     if gpu.on_zero_gpu():
         start_zero_gpu()
     print(owner.notice(port) or f"Open http://{host}:{port}/", flush=True)
-    # open pages hold a connection for ever
+    # a page holds a connection while its run goes on
     uvicorn.run(app, host=host, port=port, log_level="warning", timeout_graceful_shutdown=2)
 
 

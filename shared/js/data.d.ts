@@ -1,5 +1,8 @@
 // Written by `make types` from data.py: change it there.
 
+/** The names of a page's runs by their tab's label, a room's own first. */
+export type Rooms = Record<string, string[]>;
+
 /** Why there is no result, in words for the visitor. */
 export interface Failure {
   /** One sentence of what happened. */
@@ -100,7 +103,10 @@ export interface Term {
   says: string;
 }
 
-/** What a page explains where it stands. */
+/** What a page explains where it stands, and the rooms that it has. */
 export interface Glossary {
   terms: Term[];
+  rooms: Rooms;
+  /** All that a link may name as its room, those of pages without tabs too. */
+  runs: string[];
 }

@@ -58,7 +58,10 @@ export function pictureAsSvg(element) {
   const colours = getComputedStyle(root);
   const paint = (/** @type {string} */ name) => colours.getPropertyValue(name).trim();
   const title = root.querySelector(".figure-title")?.textContent ?? "";
-  const provenance = root.querySelector(".provenance")?.textContent ?? "";
+  /** @type {HTMLElement | null} */
+  const frame = root.querySelector(".frame");
+  const origin = root.querySelector(".provenance")?.textContent ?? "";
+  const provenance = [origin, frame?.dataset.saved].filter(Boolean).join(" · ");
   const caption = root.querySelector(".panel:not([hidden]) .picture-caption")?.textContent ?? "";
   // About as wide as they are drawn below.
   const words = Math.max(6.4 * caption.length, 5.9 * provenance.length);

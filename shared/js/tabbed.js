@@ -104,6 +104,23 @@ function isSameRun(one, other) {
   return marks[0] === marks[1];
 }
 
+/**
+ * How far a run has come, in words.
+ * @param {Progress} progress
+ */
+function whereOf({ label, value, max }) {
+  return /\d/.test(label) ? label : `step ${value} of ${max}`;
+}
+
+/**
+ * Whether a figure's own tag says it too.
+ * @param {string} tag
+ * @param {Progress} progress
+ */
+function saysWhere(tag, { label, value, max }) {
+  return tag === label || tag.includes(`${value} of ${max}`);
+}
+
 const UNFIT =
   "The link's view does not fit this figure, so part of it is as the figure opens. " +
   "Choose what you want to see, and copy the link below.";
@@ -195,9 +212,9 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   const showData = (/** @type {D} */ data) => {
     figure.data = data;
     extras.take?.(data);
-    const over = data.done || data.cancelled;
-    const progress = over ? null : (extras.progress?.(data) ?? data.progress);
-    drawState(figure, { progress });
+    const progress = progressOfRun(data);
+    // nothing goes on in a file
+    drawState(figure, { progress: figure.host.exported ? null : progress });
     drawFacts(data);
     announce(data.done ? "Done." : (progress?.label ?? ""));
     drawViews(data);
@@ -208,6 +225,8 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
     }
     seen.later();
   };
+  const progressOfRun = (/** @type {D} */ data) =>
+    data.done || data.cancelled ? null : (extras.progress?.(data) ?? data.progress ?? null);
   const announce = (/** @type {string} */ words) => {
     if (parts.live.textContent !== words) parts.live.textContent = words;
   };
@@ -220,7 +239,13 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
       parts.key.replaceChildren(...key.map((item) => h("li", {}, item)));
     }
     parts.provenance.textContent = provenance;
-    parts.tags.replaceChildren(...tags.map((tag) => h("span", { class: "tag" }, tag)));
+    const progress = progressOfRun(data);
+    parts.frame.dataset.saved = progress ? `saved at ${whereOf(progress)}` : ""; // by a picture too
+    const shown =
+      progress && figure.host.exported
+        ? [`saved at ${whereOf(progress)}`, ...tags.filter((tag) => !saysWhere(tag, progress))]
+        : tags;
+    parts.tags.replaceChildren(...shown.map((tag) => h("span", { class: "tag" }, tag)));
     const said = [aside, ...texts, unfit ? UNFIT : ""].filter(Boolean);
     warnings.replaceChildren(...said.map((text) => h("li", {}, text)));
     warnings.hidden = !said.length;

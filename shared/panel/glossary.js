@@ -21,9 +21,10 @@ const explained = new WeakSet();
  * Explain the page's words.
  * @param {HTMLElement} element
  * @param {Glossary} glossary
+ * @returns {boolean} whether it does so from now on
  */
 export function renderGlossary(element, { terms }) {
-  if (explained.has(element)) return;
+  if (explained.has(element)) return false;
   explained.add(element);
   /** @type {Map<string, number>} */
   const places = new Map(
@@ -146,6 +147,7 @@ export function renderGlossary(element, { terms }) {
   };
   document.addEventListener("scroll", follow, { capture: true, passive: true });
   timer = setTimeout(look, REST);
+  return true;
 }
 
 /** @param {HTMLElement} mark */

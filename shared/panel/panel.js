@@ -4,8 +4,9 @@ import { copyable } from "../js/copyable.js";
 import { h } from "../js/dom.js";
 import { seenQuery, viewOf } from "../js/linked.js";
 import { renderGlossary } from "./glossary.js";
+import { followRooms, sayMade } from "./rooms.js";
 import { renderTour } from "./tour.js";
-import { figureAbove, openLinkedView } from "./view.js";
+import { figureAbove, isResultOf, openLinkedView } from "./view.js";
 
 /**
  * @import {Child} from "../js/dom.js"
@@ -24,8 +25,9 @@ const UNDRAWN_MILLISECONDS = 300;
  */
 export function render(element, data, host) {
   if (data && "steps" in data) renderTour(element, data, host);
-  else if (data && "terms" in data) renderGlossary(element, data);
-  else renderPanel(element, data);
+  else if (data && "terms" in data) {
+    if (renderGlossary(element, data)) followRooms(element, data.rooms, data.runs);
+  } else renderPanel(element, data);
 }
 
 /**
@@ -40,6 +42,7 @@ function renderPanel(element, data) {
   }
   const open = [...element.querySelectorAll("details")].map((fold) => fold.open);
   const base = location.origin + location.pathname;
+  const opened = openLinkedView(element, data); // what it opens is part of the link
   const above = figureAbove(element);
   const joined = (/** @type {string} */ seen) => (seen ? `${data.query}&${seen}` : data.query);
   const query = data.query ? joined(seenQuery(above)) : "";
@@ -47,9 +50,11 @@ function renderPanel(element, data) {
   const link = query ? `${data.hub ?? base}?${query}` : "";
   const alone =
     data.query && viewOf(above).name ? `${base}?${joined(seenQuery(above, true))}&alone=1` : "";
-  if (data.live && query) history.replaceState(null, "", `?${query}`);
-  follow(element, data, openLinkedView(element, data));
-  above?.dispatchEvent(new CustomEvent("figure-aside", { detail: data.filled ?? "" }));
+  if (data.live && query && opened) sayMade(query);
+  follow(element, data, opened);
+  // of another figure than the panel's, as the first picture of a run, it would not be true
+  const aside = above && isResultOf(above, data.asked) ? data.filled : "";
+  above?.dispatchEvent(new CustomEvent("figure-aside", { detail: aside ?? "" }));
   const attribute = (/** @type {string} */ text) =>
     text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
   const frame = (/** @type {string} */ source) =>

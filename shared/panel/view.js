@@ -39,9 +39,17 @@ export function figureAbove(panel) {
  * @param {unknown} request as JSON
  */
 export function showsResultOf(figure, request) {
+  return figure.checkVisibility() && isResultOf(figure, request);
+}
+
+/**
+ * Whether a figure has the complete result of a request.
+ * @param {HTMLElement} figure
+ * @param {unknown} request as JSON
+ */
+export function isResultOf(figure, request) {
   const { shows } = /** @type {{shows?: {request?: unknown, done?: boolean}}} */ (figure);
-  const complete = shows?.done !== false && figure.checkVisibility();
-  return complete && JSON.stringify(shows?.request) === JSON.stringify(request);
+  return shows?.done !== false && JSON.stringify(shows?.request) === JSON.stringify(request);
 }
 
 /**

@@ -87,6 +87,7 @@ def test_a_model_walks_from_room_to_room(browser, suite_url):
         enter(page, "decoding")
         holds(page, "#pair-model", edited)
         holds(page, "#pair-other", quantized)
+        expect(page.get_by_label("Use the first model's chat template")).to_be_checked()
         page.locator("#pair-run").click()
         expect(page.locator("#pair-figure .state > *")).to_have_count(0, timeout=60_000)
         expect(page.locator("#pair-figure")).to_contain_text("quantized to gguf:Q8_0", timeout=60_000)

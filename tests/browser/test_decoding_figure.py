@@ -671,3 +671,15 @@ def test_thinking_is_folded_in_the_text(open_page) -> None:
     expect(thought).to_be_visible()
     draw(page, {**trace, "done": True})
     expect(thought).to_be_visible()
+
+
+def test_what_is_saved_while_a_run_goes_on_says_when(browser, tmp_path):
+    """In a file nothing goes on: no bar, and the step is that of its saving."""
+    data = {**TRACE, "done": False, "example": False}
+    with exported(browser, tmp_path / "figure.html", data, FOLDER, width=1120) as page:
+        tags = page.locator(".tags").inner_text()
+        assert re.fullmatch(r"saved at step \d+ of \d+", tags), tags
+        assert not page.locator(".state progress").count()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download SVG").first.click()
+        assert f" · {tags}</text>" in download.value.path().read_text()

@@ -34,7 +34,7 @@ def test_a_visitor_asks_items_of_their_own(page):
     expect(page.locator("#figure .eval-mark").first).to_be_hidden()
     assert not page.locator("#figure .scores-panel").is_visible(), "an earlier run's picture"
     page.locator("#items textarea").fill(ITEMS)
-    expect(page.locator("#before")).to_contain_text("too few to see any difference")
+    expect(page.locator("#before")).to_contain_text("too few to see a difference")
     page.locator("#compare").click()
     expect(page.locator("#figure .figure-title")).to_contain_text("3 items cannot decide", timeout=120_000)
     expect(page.locator("#figure .eval-flips").first).to_be_visible()

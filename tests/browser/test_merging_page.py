@@ -68,6 +68,7 @@ def test_pasted_text_is_checked_as_typed_text_is(form):
 def test_the_yaml_follows_the_form_and_the_check_follows_both(form):
     form.locator("#editor").get_by_label("Method", exact=True).select_option("ties")
     expect(recipe_text(form)).to_have_value(lambda_free("merge_method: ties"), timeout=30_000)
+    expect(form.locator("#preset input")).to_have_value("your own, under Advanced", timeout=30_000)
     form.locator("#editor").get_by_label("density").first.fill("0.25")
     form.locator("#editor").get_by_label("density").first.blur()
     expect(recipe_text(form)).to_have_value(lambda_free("density: 0.25"), timeout=30_000)

@@ -19,6 +19,7 @@ from evaluation_rooms.power import before, power
 from shared import models
 from shared.choices import Scored
 from shared.errors import VisitorError
+from shared.item_sets import SETS
 from shared.mean import mean
 from shared.power import smallest_difference
 from shared.rounding import rounded
@@ -313,7 +314,15 @@ def test_what_will_be_seen_is_said_before_the_run():
         smallest = smallest_difference(198, share)
         assert smallest and f"from {round(100 * smallest, 1):g} " in told
     assert "Name a second model" in before(CompareRequest(models=("a",)))
-    assert "too few" in before(CompareRequest(limit=1, tasks=("sums",)))
+    few = before(CompareRequest(limit=1, tasks=("sums",)))
+    assert few.startswith("1 item: too few to see a difference where 40 % of answers or less change sides. ")
+    assert few.endswith(
+        "Raise “items of a set”, choose more Sets under Advanced or give items of your own there."
+    )
+    # what more of them change, a few items do show: as the figure says after the run
+    some = before(CompareRequest(limit=2, tasks=tuple(SETS)))
+    assert "too few" in some and "will be seen, 4 runs in 5, where 40 % do. Raise “items" in some
+    assert "choose more" not in some
     plan = power(PowerRequest.parse(items=200, discordant=0.2, difference=0.09))
     assert "differences from" in plan["sentence"] and plan["smallest"] == pytest.approx(0.092, abs=0.004)
     assert plan["needed"] > 191 and 0.7 < plan["power"] < 0.82

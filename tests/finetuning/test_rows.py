@@ -131,7 +131,7 @@ def test_an_upload_is_read(tmp_path, monkeypatch):
 def test_two_sources_are_refused(tmp_path):
     with pytest.raises(VisitorError, match="Both rows") as raised:
         MaskRequest.parse(rows="[]x", dataset="a/b")
-    assert raised.value.remedy == "Clear one of them."
+    assert raised.value.remedy == "Clear one of them; on the page the dataset is under Advanced."
 
 
 @pytest.mark.parametrize(

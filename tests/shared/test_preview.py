@@ -112,6 +112,8 @@ def test_the_landing_page_and_the_article_have_one_too(suite_url):
         assert head.twice == [] and found["og:title"] == found["title"] == suite.TITLE
         assert found["og:url"] == f"{suite_url}{path.rstrip('/')}/"
         assert found["og:image"] == f"{suite_url}/preview.png" and size_of(found["og:image"]) == preview.SIZE
+    with urllib.request.urlopen(f"{suite_url}/favicon.ico", timeout=60) as icon:  # every browser asks for it
+        assert icon.headers["content-type"] == "image/svg+xml" and icon.read().startswith(b"<svg")
 
 
 def test_a_permalink_of_a_visitors_own_run_shows_its_room(suite_url, rooms):

@@ -51,7 +51,7 @@ def test_an_empty_text_is_a_value_where_the_setting_says_so():
         ({"word": "ha", "times": True}, "times is True. Use a whole number from 1 to 400."),
         ({"word": "ha", "pace": "nan"}, "pace is nan. Use a number from 0 to 1."),
         ({"word": "ha", "loud": "perhaps"}, "loud is perhaps. Use true or false."),
-        ({"word": "ha", "ending": "."}, "ending is “.”. Choose one of !, ?, …, ."),
+        ({"word": "ha", "ending": "."}, "ending is “.”. Choose one of !, ?, …, or leave it empty."),
         ({"word": "ha", "tone": 3}, "There is no setting “tone”. Known are: word, times,"),
         ({"word": "ha", "x" * 99: 3}, f"There is no setting “{'x' * 40}”."),
         ({"word": "ha", "loud": True, "ending": "?"}, "A question is not loud. Choose another ending."),

@@ -133,7 +133,7 @@ def test_two_visitors_get_their_own(browser, toy_url):
     ("values", "sentences"),
     [
         ({"word": ""}, "There is no word. Write one."),
-        ({"word": "ha", "ending": "."}, "ending is “.”. Choose one of !, ?, …, ."),
+        ({"word": "ha", "ending": "."}, "ending is “.”. Choose one of !, ?, …, or leave it empty."),
         ({"word": "ha", "ending": "?", "loud": True}, "A question is not loud. Choose another ending."),
         ({"word": "impossible"}, "That word cannot be said. Say another."),
         (
@@ -273,9 +273,54 @@ def test_a_link_of_an_earlier_version_opens_by_its_mark(browser, toy_url):
 
 @pytest.mark.parametrize("query", ["room=nowhere&word=x", "password=x", "utm_source=x", "__theme=dark"])
 def test_a_foreign_query_changes_nothing(browser, toy_url, query):
+    """A room that the page does not have is said to be none of its."""
     with link(browser, toy_url, query) as page:
         page.wait_for_timeout(800)
         expect_said(page, "stored! stored! stored!", "example")
+        said = page.locator(".no-room")
+        if "room" in query:
+            expect(said).to_have_text(
+                "This page has no room “nowhere”, which its link names. "
+                "Choose a tab, or write one of room=say, sing."
+            )
+        else:
+            expect(said).to_have_count(0)
+
+
+def test_the_address_follows_the_open_room(browser, toy_url):
+    """It keeps what belongs to each, also of a run that ends while another room is open."""
+    with link(browser, toy_url, "room=say&word=first&times=1") as page:
+        expect_said(page, "first!")
+        page.get_by_role("tab", name="Sing").click()
+        expect(page).to_have_url(re.compile(r"/\?room=sing$"))
+        page.get_by_role("tab", name="Say").click()
+        expect(page).to_have_url(re.compile(r"\?room=say&word=first&times=1$"))
+        write(page, word="ha", times=2, pace=0.5)
+        page.locator("#reverse").click()
+        expect(page.locator("#figure .toy-state")).to_have_text("running", timeout=20_000)
+        page.get_by_role("tab", name="Sing").click()
+        page.wait_for_timeout(1_500)
+        expect(page).to_have_url(re.compile(r"/\?room=sing$"))
+        page.get_by_role("tab", name="Say").click()
+        expect(page).to_have_url(re.compile(r"\?room=reverse&word=ha&times=2&pace=0.5$"))
+        assert page.evaluate("history.length") == 2, "no entries of their own"
+
+
+def test_an_idle_page_holds_no_connection_and_a_closed_one_no_run(browser, toy_url):
+    """A browser has six connections to a server without HTTP/2."""
+    with link(browser, toy_url, "") as first:
+        pages = [first.context.new_page() for _ in range(7)]
+        for page in pages:
+            page.goto(toy_url)
+            expect_said(page, "stored! stored! stored!", "example")
+        last = pages[-1]
+        write(last, word="long", times=400, pace=0.1)
+        last.locator("#say").click()
+        expect(last.locator("#figure .toy-state")).to_have_text("running", timeout=20_000)
+        last.close()
+        write(first, word="ha")
+        first.locator("#say").click()
+        expect_said(first, "ha! ha! ha!")
 
 
 def test_a_broken_link_says_so_in_the_figures_place(browser, toy_url):

@@ -56,7 +56,7 @@ def refuses_a_crowd(port: int) -> None:
 def test_control_c_ends_the_suite_while_a_page_is_open():
     server = Server(["-m", "shared.suite"], {}, "/dedup/")
     try:
-        # what every open page holds
+        # what a client may hold
         with urllib.request.urlopen(f"{server.url}/dedup/gradio_api/heartbeat/anyone", timeout=60):
             refuses_a_crowd(server.port)
             server.process.send_signal(signal.SIGINT)

@@ -299,8 +299,17 @@ def test_entrances_lead_where_the_kind_of_thing_is_read(mine, monkeypatch):
     assert "../evaluation/?room=compare&amp;corpus_dataset=made" in entrances.links(rows)
     sheet = entrances.links(dataclasses.replace(rows, file="kept.xlsx"))
     assert "dedup" in sheet and "finetuning" not in sheet
-    model = entrances.links(_made())
+    merge = _made()
+    model = entrances.links(merge)
     assert "../decoding/?room=pair&amp;model=a%2Fb&amp;other=made%2Fties-" in model and "tree=made" in model
+    # an instruct model's chat template stays on, where its parent is known to have none it is off
+    assert "&amp;chat=1&amp;fill=1" in model
+    assert "chat=1" in entrances.links(_made(parents=[merge.name]))
+    (merge.folder / "chat_template.jinja").unlink(missing_ok=True)
+    stated = json.loads((merge.folder / "tokenizer_config.json").read_text())
+    stated.pop("chat_template", None)
+    (merge.folder / "tokenizer_config.json").write_text(json.dumps(stated))
+    assert "chat=0" in entrances.links(_made(parents=[merge.name]))
     assert entrances.links(None) == ""
     monkeypatch.delenv("LLM_COURSE_SUITE")
     assert "push it" in entrances.links(rows)

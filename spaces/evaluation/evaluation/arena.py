@@ -21,6 +21,7 @@ from shared.choices import ROWS, scored
 from shared.errors import VisitorError
 from shared.estimates import Share
 from shared.items import Item, Row, row_of
+from shared.numbers import counted
 from shared.talk import answer_all, check_length, longest_prompt, prompt_ids, render
 
 if TYPE_CHECKING:
@@ -124,9 +125,10 @@ def judged(request: JudgeRequest, loaded: Sequence[Loaded], planned: Plan) -> It
     judge = request.judged_by
     if judge is not None:
         open_pairs = [at for at, one in enumerate(data["pairs"]) if not one["same"]]
-        yield step(f"{data['judge']}: 0 of {len(open_pairs)} pairs", 0, max(1, len(open_pairs)))
+        of = counted(len(open_pairs), "pair")
+        yield step(f"{data['judge']}: 0 of {of}", 0, max(1, len(open_pairs)))
         for done in _judge(loaded[judge], data, open_pairs):
-            yield step(f"{data['judge']}: {done} of {len(open_pairs)} pairs", done, len(open_pairs))
+            yield step(f"{data['judge']}: {done} of {of}", done, len(open_pairs))
             if time.monotonic() - began > engine.MAX_SECONDS:
                 raise VisitorError(
                     f"The run took longer than {engine.MAX_SECONDS / 60:g} minutes.",

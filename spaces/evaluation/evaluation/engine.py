@@ -18,6 +18,7 @@ from shared.errors import VisitorError
 from shared.item_sets import SETS
 from shared.items import Item, Row, clusters_of, row_of
 from shared.mean import mean
+from shared.numbers import counted
 from shared.paired import LEVEL
 from shared.rounding import rounded
 from shared.sequential import look_places
@@ -119,7 +120,7 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
     data = _started(request, loaded, planned)
     answers: list[list[Scored]] = [[] for _ in loaded]
     places = look_places(max(groups) + 1)
-    data["progress"] = {"label": f"0 of {len(items)} items", "value": 0, "max": len(items)}
+    data["progress"] = {"label": f"0 of {counted(len(items), 'item')}", "value": 0, "max": len(items)}
     yield {**data}
     for start in range(0, len(items), ROWS):
         some = slice(start, start + ROWS)
@@ -152,7 +153,11 @@ def compare(request: CompareRequest, loaded: Sequence[Loaded], planned: Plan) ->
         data["verdicts"] = finding.verdicts(data, over)
         if not over and data["seconds"] > MAX_SECONDS:
             data["stopped"], over = f"The run was ended after {MAX_SECONDS / 60:g} minutes.", True
-        data["progress"] = {"label": f"{done} of {len(items)} items", "value": done, "max": len(items)}
+        data["progress"] = {
+            "label": f"{done} of {counted(len(items), 'item')}",
+            "value": done,
+            "max": len(items),
+        }
         if over:
             data["done"], data["progress"] = True, None
             data["calibration"] = numbers.calibration(result, result.tasks)

@@ -23,10 +23,13 @@ from shared.experts.prompts import OTHER_HELD_OUT
 from shared.item_sets import SETS, SHORT, drawn, shuffled
 from shared.items import MAX_ITEMS, Item, items_of
 from shared.mean import AND
+from shared.numbers import counted
 from shared.request import setting
 from shared.rounding import K_TYPES, TYPES
 
 MAX_MODELS = 4
+MOST_OF_A_SET = 200
+"""Items that are drawn from one set."""
 MAX_ITEMS_CHARACTERS = 400_000
 """Own items, as text."""
 MAX_CORPUS_CHARACTERS = 400_000
@@ -162,7 +165,7 @@ class ItemsRequest(ModelsRequest):
     items: str = setting(
         "", _items, "items of your own, in the place of the sets: objects with prompt, choices and gold"
     )
-    limit: int = setting(24, whole(1, 200), "items of a set at most, drawn with the seed")
+    limit: int = setting(24, whole(1, MOST_OF_A_SET), "items of a set at most, drawn with the seed")
     seed: int = setting(0, SEED, "of the draw, of the order of all items, and of generated items")
     metric: str = setting(
         "acc",
@@ -280,7 +283,7 @@ class FragileRequest(ItemsRequest):
         _tasks,
         ItemsRequest.declared()["tasks"].metadata["says"],
     )
-    limit: int = setting(12, whole(1, 200), "items of a set at most, drawn with the seed")
+    limit: int = setting(12, whole(1, MOST_OF_A_SET), "items of a set at most, drawn with the seed")
     variants: tuple[str, ...] = setting(
         tuple(KINDS),
         _forms,
@@ -395,7 +398,8 @@ def check_answers(models: int, prompts: int) -> None:
     """Raise a VisitorError where so many models give too many answers to so many prompts."""
     if models * prompts > MOST_ANSWERS:
         raise VisitorError(
-            f"{prompts} prompts for {models} models are more than {MOST_ANSWERS} answers.",
+            f"{counted(prompts, 'prompt')} for {counted(models, 'model')} are more than {MOST_ANSWERS} "
+            "answers.",
             "Leave out prompts or models.",
         )
 

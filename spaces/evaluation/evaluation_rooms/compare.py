@@ -13,7 +13,7 @@ from evaluation.contamination import corpus_of
 from evaluation.data import Compare, Waiting
 from evaluation.engine import Plan
 from evaluation.examples import EXAMPLES
-from evaluation.request import MAX_CORPUS_CHARACTERS, CompareRequest
+from evaluation.request import MAX_CORPUS_CHARACTERS, MOST_OF_A_SET, CompareRequest
 from evaluation_rooms import task
 from evaluation_rooms.common import (
     RENDERER,
@@ -175,7 +175,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[CompareRequest]:
     with gr.Row(equal_height=True):
         boxes["models"] = models_field(first.models, elem_id="models")
         boxes["limit"] = gr.Slider(
-            1, 200, first.limit, step=1, label="items of a set", scale=2, min_width=130, elem_id="limit"
+            1,
+            MOST_OF_A_SET,
+            first.limit,
+            step=1,
+            label="items of a set",
+            scale=2,
+            min_width=130,
+            elem_id="limit",
         )
         buttons = run_button("Compare", elem_id="compare"), cancel_button(elem_id="cancel")
     said = gr.HTML(page.quiet(before(first)), elem_classes="quiet", elem_id="before")

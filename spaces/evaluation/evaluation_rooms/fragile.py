@@ -13,7 +13,7 @@ from evaluation.data import Fragile, Waiting
 from evaluation.examples import FRAGILE
 from evaluation.forms import KINDS
 from evaluation.fragile import Plan
-from evaluation.request import FragileRequest
+from evaluation.request import MOST_OF_A_SET, FragileRequest
 from evaluation_rooms.common import (
     RENDERER,
     TITLE,
@@ -95,7 +95,9 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[FragileRequest]:
         gr.Markdown("Forms: " + "; ".join(f"*{kind}*, {says}" for kind, says in KINDS.items()) + ".")
         boxes |= item_fields(first, "fragile-")
         with gr.Row(equal_height=True):
-            boxes["limit"] = gr.Slider(1, 200, first.limit, step=1, label="items of a set", min_width=130)
+            boxes["limit"] = gr.Slider(
+                1, MOST_OF_A_SET, first.limit, step=1, label="items of a set", min_width=130
+            )
             boxes["draws"] = gr.Slider(
                 1, 5, first.draws, step=1, label="draws of orders and examples", min_width=130
             )

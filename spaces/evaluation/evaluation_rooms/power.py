@@ -6,7 +6,8 @@ from typing import Any
 
 from evaluation.finding import points
 from evaluation.numbers import power_before
-from evaluation.request import CompareRequest, PowerRequest
+from evaluation.request import MOST_OF_A_SET, CompareRequest, PowerRequest
+from shared.item_sets import SETS
 from shared.items import clusters_of
 from shared.numbers import counted
 from shared.paired import LEVEL
@@ -55,10 +56,18 @@ def before(request: CompareRequest) -> str:
     if len(request.models) < 2:
         return f"{of}. Name a second model to compare."
     seen = power_before(groups, LEVEL / (len(request.models) - 1))
-    known = [(one["discordant"], one["smallest"]) for one in seen[1:3] if one["smallest"] is not None]
-    if not known:
-        return f"{of}: too few to see any difference. Raise the limit, or name more sets."
-    (share, smallest), *more = known
+    known = [(one["discordant"], one["smallest"]) for one in seen[1:] if one["smallest"] is not None]
+    if not known or known[0][0] > seen[2]["discordant"]:
+        most = seen[2 if known else -1]["discordant"]
+        only = (
+            f" From {points(known[0][1], signed=False)} points up one will be seen, 4 runs in 5, where "
+            f"{100 * known[0][0]:g} % do."
+            if known
+            else ""
+        )
+        few = f"{of}: too few to see a difference where {100 * most:g} % of answers or less change sides."
+        return f"{few}{only} {_more_items(request)}"
+    (share, smallest), *more = [one for one in known if one[0] <= seen[2]["discordant"]]
     words = (
         f"{of}: differences from {points(smallest, signed=False)} points up will be seen, 4 runs in 5, where "
         f"{100 * share:g} % of answers change sides"
@@ -66,3 +75,17 @@ def before(request: CompareRequest) -> str:
     return "".join(
         [words, *(f", from {points(d, signed=False)} where {100 * p:g} % do" for p, d in more), "."]
     )
+
+
+def _more_items(request: CompareRequest) -> str:
+    """How a visitor gets more items, by the names of the fields."""
+    if request.items.strip():
+        return "Give more items of your own."
+    ways = []
+    if request.limit < MOST_OF_A_SET:
+        ways.append("raise “items of a set”")
+    if len(request.tasks) < len(SETS):
+        ways.append("choose more Sets under Advanced")
+    ways.append("give items of your own there" if len(ways) > 1 else "give items of your own under Advanced")
+    words = f"{', '.join(ways[:-1])} or {ways[-1]}" if len(ways) > 1 else ways[0]
+    return f"{words[0].upper()}{words[1:]}."

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from finetuning import rewards
 from finetuning.questions import SETS
-from finetuning.request import name_text, row_text
+from finetuning.request import FOLDED, name_text, row_text
 from finetuning.rewards import Part
 from finetuning.train_request import MAX_TRAINED_ROWS, TARGETS, rate
 from shared import request
@@ -93,7 +93,7 @@ class GrpoRequest(request.Request):
 
     def consistent(self) -> Self:
         if self.rows.strip() and self.dataset:
-            raise VisitorError("Both prompts and a dataset are given.", "Clear one of them.")
+            raise VisitorError("Both prompts and a dataset are given.", FOLDED)
         sampled = self.steps * self.batch * self.group * self.tokens
         if sampled > MAX_SAMPLED:
             raise VisitorError(

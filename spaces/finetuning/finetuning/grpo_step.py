@@ -17,6 +17,7 @@ from finetuning.pairs import Text
 from finetuning.questions import Question
 from finetuning.rewards import Written
 from finetuning.watch import spread_of
+from shared.numbers import counted
 from shared.steps import UPDATE_SECONDS
 from shared.talk import Answer, greedy
 from shared.tokens import Texts
@@ -81,7 +82,7 @@ def sampled(
         if time.monotonic() - shown >= UPDATE_SECONDS:
             seen["groups"] = _groups(request, loaded, some, said)
             shown = time.monotonic()
-            yield f"sampling {request.group * len(some)} answers"
+            yield f"sampling {counted(request.group * len(some), 'answer')}"
     seen["groups"] = _groups(request, loaded, some, said)
     texts = [answer_text(ids, answer) for ids, answer in zip(prompts, said, strict=True)]
     yield Answers(texts, said)

@@ -68,6 +68,10 @@ def _template(name: str, value: Any) -> str:
     return text if text.strip() else ""
 
 
+FOLDED = "Clear one of them; on the page the dataset is under Advanced."
+"""What to do where rows are given twice."""
+
+
 @dataclass(frozen=True)
 class MaskRequest(request.Request):
     """Everything that determines which tokens of which rows are trained on."""
@@ -97,7 +101,7 @@ class MaskRequest(request.Request):
 
     def consistent(self) -> Self:
         if self.rows.strip() and self.dataset:
-            raise VisitorError("Both rows and a dataset are given.", "Clear one of them.")
+            raise VisitorError("Both rows and a dataset are given.", FOLDED)
         if bool(self.instruction_part) != bool(self.response_part):
             raise VisitorError(
                 "Only one of Unsloth's two markers is given.", "Give both, or neither to have them found."

@@ -120,7 +120,9 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
     """
     cut = False
     if upload and (request.rows.strip() or request.dataset):
-        raise VisitorError("A file is given beside other rows.", "Clear one of them.")
+        raise VisitorError(
+            "A file is given beside other rows.", "Clear one of them; on the page the file is under Advanced."
+        )
     if upload:
         path, source = web.file_of(upload)
         text, cut, read_as = _text_of(path, source)

@@ -374,7 +374,7 @@ def _answered(
 ) -> Iterator[tuple[str, float]]:
     for step in watch.answers(adapter, loaded.tokenizer):
         if isinstance(step, int):
-            yield f"{step} of {len(watch.asked)} questions answered", value
+            yield f"{step} of {counted(len(watch.asked), 'question')} answered", value
         else:
             seen["marks"][-1]["shares"], seen["marks"][-1]["said"] = step
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from finetuning.request import name_text, row_text
+from finetuning.request import FOLDED, name_text, row_text
 from finetuning.sets import BEHAVIOURS, SETS
 from shared import behaviour, request
 from shared.behaviour import Behaviour
@@ -157,7 +157,7 @@ class TrainRequest(request.Request):
 
     def consistent(self) -> Self:
         if self.rows.strip() and self.dataset:
-            raise VisitorError("Both rows and a dataset are given.", "Clear one of them.")
+            raise VisitorError("Both rows and a dataset are given.", FOLDED)
         if self.objective == "kto" and min(one.batch for one in self.runs()) < 2:
             raise VisitorError(
                 "KTO sets each prompt of a step beside another row's answer, and a step has one row.",

@@ -16,7 +16,7 @@ from family_tree.facts import RELATIONS, Facts
 from family_tree.growth import Growth, Node
 from family_tree.hub_reader import Exhausted, Unread
 from family_tree.local_models import read_folder
-from family_tree.own_models import SECTION, known_here
+from family_tree.own_models import SECTION, VISITOR, known_here
 from family_tree.parents import ADAPTER, CARD, RECIPES, Edge, Evidence, Files, Parents, parents_of
 from family_tree.request import MERGED_HERE, TreeRequest
 from merging import data, presets
@@ -96,7 +96,8 @@ class _Reading:
             self.ask(_Model(request.model, 0))
             return
         recipe = request.recipe or presets.PRESETS[presets.IN_FULL]
-        facts = Facts(MERGED_HERE, "here", "Made in this demo; not on the Hub.", author=SECTION)
+        author = VISITOR if request.recipe else SECTION
+        facts = Facts(MERGED_HERE, "here", "Made in this demo; not on the Hub.", author=author)
         self.add(facts, Files({RECIPES[0]: recipe}), 0)
 
     def ask(self, model: _Model) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from family_tree.facts import Facts, facts_of
 from family_tree.hub_reader import MAX_FILE
-from family_tree.own_models import SECTION
+from family_tree.own_models import VISITOR
 from family_tree.parents import ADAPTER, CARD, RECIPES, Files
 from merging import recipe as recipes
 from shared import shelf
@@ -40,7 +40,7 @@ def read_folder(name: str) -> tuple[Facts, Files]:
     listed = [{"rfilename": path.name} for path in sorted(folder.iterdir()) if path.is_file()]
     facts = facts_of({"cardData": head, "tags": head.get("tags"), "siblings": listed}, name)
     reason = f"On your shelf: {made.sentence}." if made else HERE
-    own = {"status": "here", "reason": reason, "author": SECTION}
+    own = {"status": "here", "reason": reason, "author": VISITOR if made else "someone, on this machine"}
     return Facts(**{**vars(facts), **own}), Files(texts, unread)
 
 

@@ -10,7 +10,9 @@ PRETRAINED = "HuggingFaceTB/SmolLM2-135M"
 """What the embedded model was tuned from, as its own card says."""
 PARAMETERS = 134_515_008
 SECTION = "This suite"
-"""The author of what was made here."""
+"""The author of what comes with the demos."""
+VISITOR = "you, in this session"
+"""The author of what a visitor made here."""
 
 
 def known_here(name: str) -> Facts | None:

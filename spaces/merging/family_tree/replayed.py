@@ -26,6 +26,7 @@ from merging.tensors import Headers, Weights, place, read_headers
 from merging.written import stated
 from shared import models
 from shared.errors import VisitorError
+from shared.numbers import counted
 
 MOST_DOWNLOAD = 8_000_000_000
 """Bytes that are downloaded for a report unless all weights are asked for."""
@@ -209,7 +210,9 @@ def _sample(
     for at, (name, source) in enumerate(sources.items()):
         yield Progress(f"Reading {len(wanted.get(name, []))} tensors of {split(name)[0]}", at, len(sources))
         parents[name] = sample.partly(source, wanted.get(name, []), scratch / "sample" / str(at))
-    yield Progress(f"Reading {len(names)} tensors of {split(child.name)[0]}", len(sources), len(sources))
+    yield Progress(
+        f"Reading {counted(len(names), 'tensor')} of {split(child.name)[0]}", len(sources), len(sources)
+    )
     pieces = [piece for name in names for piece in held.pieces(name)]
     theirs = sample.partly(child, pieces, scratch / "sample" / "child").folder
     report = None

@@ -56,7 +56,8 @@ class Cost:
         download: bytes still to be downloaded.
         memory: bytes at the peak, about: the parents' files are mapped, and the child is held until it is
             written.
-        seconds: about, on two CPU cores.
+        seconds: about, on two idle CPU cores, from the start of mergekit to the written child; what measures
+            parents and child comes after it.
         free: bytes free where results lie.
     """
 

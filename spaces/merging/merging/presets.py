@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from merging import recipe as recipes
+from shared.errors import VisitorError
 from shared.models import EMBEDDED_MODEL
 
 PRESETS: dict[str, str] = {
@@ -108,6 +110,9 @@ dtype: float32
 """,
 }
 """YAML by what a visitor reads in the list."""
+OWN = "your own, under Advanced"
+"""Said of a recipe that is none of them."""
+
 FIRST, IN_FULL = list(PRESETS)[:2]
 """The recipe that the page shows first, and the same with one weight for all of a model.
 
@@ -180,3 +185,12 @@ dtype: bfloat16
 }
 """Mixtures of experts, by what a visitor reads in the list."""
 FIRST_MIXTURE = next(iter(MIXTURES))
+
+
+def named(text: str) -> str:
+    """What a recipe's text is called in the list: as the preset that asks for the same, else `OWN`."""
+    try:
+        asked = recipes.parse(text)
+    except VisitorError:
+        return OWN
+    return next((name for name, one in PRESETS.items() if recipes.parse(one) == asked), OWN)

@@ -173,7 +173,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
     request = Request.parse(**first["request"])
     with gr.Row(equal_height=True):
         preset = gr.Dropdown(
-            list(presets.PRESETS),
+            [*presets.PRESETS, presets.OWN],
             value=presets.FIRST,
             label="Recipe",
             scale=4,
@@ -272,7 +272,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
     opens.render()
     # Whatever changes the text, the form and the check follow it.
     editor.recipe(recipe_form.from_form, None, [recipe], **LIGHT)
-    preset.input(presets.PRESETS.get, [preset], [recipe], **LIGHT)
+    preset.input(lambda name: presets.PRESETS.get(name, gr.skip()), [preset], [recipe], **LIGHT)
+    recipe.change(presets.named, [recipe], [preset], **LATEST)
     recipe.change(recipe_form.editor_value, [recipe], [editor], **LATEST)
     recipe.change(None, [findings], [findings], js=recipe_form.MARK_STALE, **QUIET)
     checking = in_turn(recipe_form.check_html, page.alert, limits.MAX_QUEUE)

@@ -79,7 +79,8 @@ def findings_html(result: data.Check) -> str:
         words += (
             f": {result['tensors']} tensors in {result['layers']} layers, {cost['parameters'] / 1e6:,.1f} "
             f"million weights, {cost['disk'] / 1e6:,.0f} MB on disk{download}, about "
-            f"{cost['memory'] / 1e9:.1f} GB of memory and {cost['seconds']:,} s on two CPU cores"
+            f"{cost['memory'] / 1e9:.1f} GB of memory and {cost['seconds']:,} s to merge on two idle CPU "
+            "cores, then the time to measure"
         )
     levels = [finding["level"] for finding in findings]
     counts = [

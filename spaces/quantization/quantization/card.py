@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quantization import data
 from quantization.comparison import Comparison, Row
 from shared import card, hub
+from shared.numbers import counted
 
 LIBRARIES = {
     "gguf": "gguf",
@@ -86,7 +87,7 @@ def set_card(run: Comparison, needs: Sequence[data.Need], context: int) -> str:
     ]
     return card.card(
         head,
-        f"# {card.escape(name.split('/')[-1])} in {len(done)} formats",
+        f"# {card.escape(name.split('/')[-1])} in {counted(len(done), 'format')}",
         f"Made from {card.code(name)} ({card.escape(model.source)}, revision {card.escape(model.revision)}) "
         f"with {card.escape('; '.join(versions))}.",
         f"Every number is of the file itself, which was written, read back and then measured on {text}: "
@@ -116,10 +117,11 @@ def _asked(run: Comparison) -> str:
         return ""
     sets = list(dict.fromkeys(item.task for item in run.questions.items))
     return (
-        f"{len(run.questions.items)} questions with choices, of the sets {', '.join(sorted(sets))} that "
-        f"come with the demo (at most {run.request.questions} of each, seed {run.request.seed}): an answer "
-        "is lost where the base is right and the quantized model wrong, gained the other way round; the test "
-        "is exact and two-sided (McNemar's, items of a passage together)."
+        f"{counted(len(run.questions.items), 'question')} with choices, of the sets "
+        f"{', '.join(sorted(sets))} that come with the demo (at most {run.request.questions} of each, seed "
+        f"{run.request.seed}): an answer is lost where the base is right and the quantized model "
+        "wrong, gained the other way round; the test is exact and two-sided (McNemar's, items of a passage "
+        "together)."
     )
 
 
@@ -185,7 +187,7 @@ def measured(base: data.Base, facts: data.Facts, label: str) -> str:
         ratio += f" ({facts['ratio_low']:.4f} to {facts['ratio_high']:.4f})"
     share = _with_error(100 * facts["same_top"], _hundredfold(facts["same_top_sigma"]), 2)
     return card.table(
-        ["", "base, float32", label],
+        ["", "base as published, measured in float32", label],
         [
             ["bits per weight (whole model)", f"{base['bits']:.2f}", f"{facts['bits']:.2f}"],
             [

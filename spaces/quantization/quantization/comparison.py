@@ -16,6 +16,7 @@ from shared import measure, paired
 from shared.data import Failure
 from shared.errors import VisitorError
 from shared.models import Loaded
+from shared.numbers import counted
 from shared.tokens import Texts
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ class Comparison:
             "kind": "compare",
             "run_id": self.run_id,
             "drawable": True,
-            "title": f"{self.loaded.id.split('/')[-1]}: {len(self.rows)} formats",
+            "title": f"{self.loaded.id.split('/')[-1]}: {counted(len(self.rows), 'format')}",
             "done": self.done,
             "warnings": self.warnings,
             "request": self.request.to_json(),

@@ -12,6 +12,7 @@ from quantization.record import QuantizedTensor
 from shared import ggml
 from shared.errors import VisitorError
 from shared.estimates import median
+from shared.numbers import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -267,7 +268,7 @@ def _affine_arithmetic(result: QuantizedTensor, method: str, row: int, start: in
         )
         levels = []
     if len(details.get("kept", ())):
-        note = f"{len(details['kept'])} columns of the tensor stay in 16 bits."
+        note = f"Kept in 16 bits: {counted(len(details['kept']), 'column')} of the tensor."
     plain = method in ("absmax", "zero_point", "rtn")
     return {
         "levels": levels,

@@ -20,6 +20,7 @@ from shared import gpu, limits
 from shared.errors import VisitorError
 from shared.files import written_whole
 from shared.models import Loaded
+from shared.numbers import counted
 from shared.steps import paced
 
 CONTEXT = 4_096
@@ -141,7 +142,7 @@ def set_plan(request: SetRequest) -> str:
 
 
 def _title(request: SetRequest) -> str:
-    return f"{request.model.split('/')[-1]} in {len(request.formats)} formats"
+    return f"{request.model.split('/')[-1]} in {counted(len(request.formats), 'format')}"
 
 
 def _figure(request: SetRequest, run: Comparison) -> data.WrittenSet:

@@ -24,6 +24,7 @@ from shared import gpu, hub, limits, models, page
 from shared.errors import VisitorError
 from shared.figure import Figure
 from shared.files import remove, result_folder, zipped
+from shared.numbers import counted
 from shared.room import LIGHT, Room, Values, cancel_button, chip, open_room, run_button
 from shared.steps import last, paced
 
@@ -57,7 +58,7 @@ def run(request: SetRequest) -> Iterator[Step]:
     """The steps from a request to its archive, the only file of the last one; a run that is cancelled leaves
     nothing.
     """
-    yield Step(waiting("set", f"{len(request.formats)} formats", f"Loading {request.model}"))
+    yield Step(waiting("set", counted(len(request.formats), "format"), f"Loading {request.model}"))
     models.load(request.model, exact=True)
     home = result_folder()
     name = f"{request.model.split('/')[-1]}-{len(request.formats)}-formats"

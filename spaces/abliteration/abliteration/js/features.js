@@ -4,7 +4,7 @@
 import { axisLabel, baseAxis, heat, scaleOf, valueAxis } from "../../../../shared/js/axes.js";
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
-import { brief, whole } from "../../../../shared/js/numbers.js";
+import { brief, plural, whole } from "../../../../shared/js/numbers.js";
 import { block, drawInBox, picture } from "./charts.js";
 
 /** @import { Figure } from "../../../../shared/js/tabbed.js" */
@@ -68,7 +68,7 @@ function pursuitChart({ explained, null: chance }, width) {
     height,
     {
       "aria-label":
-        `${explained.length} features explain ${percentage(explained[last])}, ` +
+        `${plural(explained.length, "feature")} together explain ${percentage(explained[last])}, ` +
         `random ones ${percentage(chance[last][1])}`,
     },
     valueAxis(y, y.ticks(4), [left, right], percentage),

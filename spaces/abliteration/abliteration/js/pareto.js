@@ -5,7 +5,7 @@ import { axisLabel, baseAxis, scaleOf, valueAxis } from "../../../../shared/js/a
 import { h, s } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, plural } from "../../../../shared/js/numbers.js";
 import { block, drawInBox, layerChart, lineLegend, picture } from "./charts.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
@@ -30,8 +30,8 @@ export function openParetoView(figure, panel) {
     box.replaceChildren(
       block(
         "Removal against damage",
-        `${trials.length} kernels on the select prompts. Left is little damage, down is little left of the ` +
-          "behaviour; the line joins those that no other beats.",
+        `${plural(trials.length, "kernel")} on the select prompts. Left is little damage, down is ` +
+          "little left of the behaviour; the line joins those that no other beats.",
         trialChart(figure, data, width),
       ),
       ...(edit && best ? [bestBlock(edit, best, width)] : []),
@@ -99,7 +99,10 @@ function trialChart(figure, { trials, front, best }, width) {
   return picture(
     width,
     height,
-    { role: "group", "aria-label": `${trials.length} kernels, ${steps.length} on the front` },
+    {
+      role: "group",
+      "aria-label": `${plural(trials.length, "kernel")}, ${steps.length} on the front`,
+    },
     valueAxis(y, y.ticks(4), [left, right], percentage),
     baseAxis(x, x.ticks(width < 500 ? 3 : 6), height - 22, (value) => brief(value, 1)),
     axisLabel(right, height - 5, "end", "first-token KL on negative prompts, nats →"),

@@ -92,7 +92,7 @@ export function openPairSteps(panel, session) {
     "KL(first‖second)",
     "KL(second‖first)",
     "total variation",
-    "odds in first",
+    "probability in first",
     "in second",
     "rank in first",
     "in second",

@@ -1,6 +1,7 @@
 // The figure of a speculative run: its rounds, its text, what other numbers of draft tokens would
 // have cost, and every decision as a table.
 
+import { plural } from "../../../../shared/js/numbers.js";
 import { h } from "../../../../shared/js/dom.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openGuessTable } from "./speculativetable.js";
@@ -147,7 +148,7 @@ function guessOrigin({ request, provenance, draft_source, settings, tokens, roun
     `draft: ${request.draft === "model" ? draft_source : draftWords(request)}`,
     request.temperature > 0 ? `temperature ${request.temperature}, seed ${request.seed}` : "greedy",
     ...counts,
-    `n = ${tokens.length} tokens in ${rounds.length} rounds`,
+    `n = ${plural(tokens.length, "token")} in ${plural(rounds.length, "round")}`,
   ].join(", ");
 }
 

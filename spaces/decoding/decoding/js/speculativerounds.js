@@ -108,7 +108,7 @@ function proofFact({ request, exactness, vocabulary, tested, tokens }) {
     return [
       "Same text?",
       compared
-        ? `${compared} of ${tokens.length} tokens of the model alone are the same.`
+        ? `${compared} of ${plural(tokens.length, "token")} of the model alone are the same.`
         : "Compared with the model alone at the end.",
     ];
   if (same) return ["Same text", `The model alone writes the same ${plural(compared, "token")}.`];

@@ -1,7 +1,7 @@
 // The tree of tokens, drawn: pills in lanes, the runs' lines between them, and names at the lanes.
 
 import { s } from "../../../../shared/js/dom.js";
-import { number, percent } from "../../../../shared/js/numbers.js";
+import { number, percent, plural } from "../../../../shared/js/numbers.js";
 import { strokesOf } from "./lines.js";
 import { fateOf, fromLog, isBeamRun, isRemoved, seriesOf } from "./paths.js";
 import { fillPill, spoken, tailOf, tokenLabel } from "./pill.js";
@@ -81,7 +81,7 @@ function describe(place, runs) {
 function describeStretch(places, runs) {
   const who = places[0].users.map((index) => runs[index].name).join(" and ");
   const words = places.map(spoken).join(" ");
-  return `${places.length} tokens folded, taken by ${who}: ${words}`;
+  return `${plural(places.length, "token")} folded, taken by ${who}: ${words}`;
 }
 
 /**
@@ -236,7 +236,11 @@ function updatePill(pill, item, runs, options, focused) {
         ? folded.map(tokenLabel).join("")
         : tokenLabel(place),
     share: root || folded ? 0 : fromLog(place.logprob),
-    note: root ? "" : folded ? `⋯ ${folded.length} tokens` : percent(fromLog(place.logprob)),
+    note: root
+      ? ""
+      : folded
+        ? `⋯ ${plural(folded.length, "token")}`
+        : percent(fromLog(place.logprob)),
     removed,
     hatch: options.hatch,
   };

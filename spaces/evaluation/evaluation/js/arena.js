@@ -63,7 +63,10 @@ export function openArena() {
 function arenaProvenance({ models, prompts, judge, provenance, seconds, done, example }) {
   const took = !example && done ? [`${brief(seconds, 2)} s`] : [];
   return [
-    `${plural(models.length, "model")}, ${plural(prompts.length, "prompt")}`,
+    [
+      plural(models.length, "model"),
+      ...(prompts.length ? [plural(prompts.length, "prompt")] : []),
+    ].join(", "),
     "greedy answers",
     judge ? `judge ${judge}` : "no judge",
     `seed ${provenance.seed}`,

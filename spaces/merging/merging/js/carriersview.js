@@ -3,7 +3,7 @@
 import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, plural } from "../../../../shared/js/numbers.js";
 import { shortName } from "./models.js";
 import { shadedCell } from "./shadedcell.js";
 
@@ -49,7 +49,7 @@ export function openCarriers(figure, panel) {
     setSize(svg, width, top + 8);
     svg.setAttribute(
       "aria-label",
-      `Share of each parent's behaviour by band of layers, ${carriers.length} parents`,
+      `Share of each parent's behaviour by band of layers, ${plural(carriers.length, "parent")}`,
     );
     svg.replaceChildren(...parts, axisLabel(width - 8, top, "end", "layers →"));
     legend.replaceChildren(heatLegend("0 %", percentage(most), "of the way from base to parent"));

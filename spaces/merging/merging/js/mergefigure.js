@@ -1,7 +1,7 @@
 // A merge: parents and child side by side, and what each layer holds of whom.
 
 import { estimateWords } from "../../../../shared/js/estimates.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, plural } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openAnswers } from "./answers.js";
 import { openAtlas } from "./atlasview.js";
@@ -49,7 +49,7 @@ function mergeFacts(data) {
   const weights = Object.entries(report.files).filter(([name]) => name.endsWith(".safetensors"));
   const size = weights.reduce((sum, [, bytes]) => sum + bytes, 0);
   const child = data.models.find(({ role }) => role === "child");
-  const key = [`${data.models.length} models measured`];
+  const key = [`${plural(data.models.length, "model")} measured`];
   if (child) {
     const { perplexity: mean, sigma } = child;
     key.push(`child: perplexity ${estimateWords({ mean, sigma })}`);

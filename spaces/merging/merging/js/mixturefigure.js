@@ -1,6 +1,6 @@
 // A mixture of experts: its gates, where every token goes, and what each gate mode changes.
 
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, plural } from "../../../../shared/js/numbers.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openGates } from "./gatesview.js";
 import { openModes } from "./modesview.js";
@@ -53,9 +53,9 @@ function mixtureFacts(data) {
   return {
     title: data.title,
     key: [
-      `${data.per_token} of ${gates.routed} experts a token`,
+      `${data.per_token} of ${plural(gates.routed, "expert")} a token`,
       `gates: ${gates.own}`,
-      ...(data.tokens.length ? [`${data.tokens.length} tokens routed`] : []),
+      ...(data.tokens.length ? [`${plural(data.tokens.length, "token")} routed`] : []),
     ],
     provenance: [
       `gates of ${gates.model.name} (${gates.model.revision})`,

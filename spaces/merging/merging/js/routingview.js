@@ -1,5 +1,6 @@
 // Which expert every token of a text goes to, layer by layer.
 
+import { plural } from "../../../../shared/js/numbers.js";
 import { axisLabel, layerTicks, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s, visible } from "../../../../shared/js/dom.js";
 import { percentage } from "../../../../shared/js/estimates.js";
@@ -64,7 +65,8 @@ export function openRouting(figure, panel) {
     drawRouting(figure, svg, data, mode, width);
     words.replaceChildren(
       `A token has a lane for every expert; a bar's length is the expert's weight. ${data.per_token} of `,
-      `${gates.routed} experts a token; ${data.tokens.length} tokens, ${gates.layers} layers.`,
+      `${plural(gates.routed, "expert")} a token; ${plural(data.tokens.length, "token")}, ` +
+        `${plural(gates.layers, "layer")}.`,
     );
   };
   const widthNow = watchWidth(chart, draw);
@@ -161,7 +163,7 @@ function drawRouting(figure, svg, { gates, tokens }, mode, width) {
   setSize(svg, full, y + 36);
   svg.setAttribute(
     "aria-label",
-    `${mode.mode}: the experts of ${tokens.length} tokens in ${layers} layers`,
+    `${mode.mode}: the experts of ${plural(tokens.length, "token")} in ${plural(layers, "layer")}`,
   );
   svg.replaceChildren(...parts);
 }

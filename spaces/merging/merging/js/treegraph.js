@@ -1,5 +1,6 @@
 // The tree as a layered graph: ancestors left, descendants right; colours by what the visitor asks.
 
+import { plural } from "../../../../shared/js/numbers.js";
 import { openCanvas } from "../../../../shared/js/canvas.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { choice, saveText, toolButton } from "../../../../shared/js/shell.js";
@@ -106,7 +107,8 @@ export function openFamily(figure, panel) {
     );
     canvas.svg.setAttribute(
       "aria-label",
-      `${data.nodes.length} models, ${data.edges.length} relations. Arrow keys move between relatives.`,
+      `${plural(data.nodes.length, "model")}, ${plural(data.edges.length, "relation")}. ` +
+        "Arrow keys move between relatives.",
     );
     canvas.resize(
       Math.max(...all.map(([x]) => x)) + BOX_WIDTH + EDGE,

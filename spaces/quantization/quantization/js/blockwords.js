@@ -2,7 +2,7 @@
 
 import { h } from "../../../../shared/js/dom.js";
 import { estimateWords } from "../../../../shared/js/estimates.js";
-import { brief, number } from "../../../../shared/js/numbers.js";
+import { brief, number, plural } from "../../../../shared/js/numbers.js";
 import { meanSquare } from "./affine.js";
 import { effectWords, sqnrWords } from "./measures.js";
 
@@ -42,8 +42,8 @@ export function errorWords({ weights, values }, block) {
       `This block: mean squared error ${brief(before)} → ${brief(now)}, ` +
       `SQNR ${decibel(before)} → ${decibel(now)}.`
     );
-  const count = new Set(block.codes).size;
-  return `This block: mean squared error ${brief(now)}, SQNR ${decibel(now)}, ${count} codes in use.`;
+  const codes = plural(new Set(block.codes).size, "code");
+  return `This block: mean squared error ${brief(now)}, SQNR ${decibel(now)}, ${codes} in use.`;
 }
 
 /**

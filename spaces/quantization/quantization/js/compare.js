@@ -83,7 +83,7 @@ function compareFacts(data) {
   const { base, model, provenance } = data;
   const taken = data.done ? takenWords(data) : "";
   const key = taken ? [taken] : [];
-  key.push(`${rows.length} of ${data.rows.length} formats measured`);
+  key.push(`${rows.length} of ${plural(data.rows.length, "format")} measured`);
   if (rows.length) {
     const best = rows.reduce((one, other) => (other.kld.mean < one.kld.mean ? other : one));
     key.push(

@@ -1,5 +1,6 @@
 // Every number of every row, and a row's tensors.
 
+import { plural } from "../../../../shared/js/numbers.js";
 import { h, scrollBox } from "../../../../shared/js/dom.js";
 import { saveFile } from "../../../../shared/js/picture.js";
 import { COLUMNS, baseCells, csvOf, worthOf } from "./columns.js";
@@ -247,7 +248,7 @@ function detailsOf(figure, row) {
     ),
     inLlama ? runtimeFigure(inLlama) : [],
     h("p", {}, [...types].map(([type, count]) => `${count} × ${type}`).join(", ")),
-    h("details", {}, h("summary", {}, `${tensors.length} tensors`), tensorTable(tensors)),
+    h("details", {}, h("summary", {}, plural(tensors.length, "tensor")), tensorTable(tensors)),
   );
 }
 

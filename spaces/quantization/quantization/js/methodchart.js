@@ -9,7 +9,7 @@ import {
   watchWidth,
 } from "../../../../shared/js/axes.js";
 import { h, s, scrollBox } from "../../../../shared/js/dom.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, plural } from "../../../../shared/js/numbers.js";
 import { placeLabel } from "./labels.js";
 
 /** @import { Lab, MethodResult } from "./data.js" */
@@ -81,7 +81,10 @@ function drawMethods(svg, methods, chosen, width) {
   /** @type {Box[]} */
   const taken = [];
   setSize(svg, width, CHART_HEIGHT);
-  svg.setAttribute("aria-label", `SQNR against bits per weight of ${points.length} methods.`);
+  svg.setAttribute(
+    "aria-label",
+    `SQNR against bits per weight of ${plural(points.length, "method")}.`,
+  );
   svg.replaceChildren(
     ...valueAxis(y, y.ticks(6), [CHART_LEFT, right]),
     ...baseAxis(x, x.ticks(8), CHART_FLOOR + 16),

@@ -4,7 +4,7 @@
 import { pointerIn, setSize, watchWidth } from "../../../../shared/js/axes.js";
 import { h, s } from "../../../../shared/js/dom.js";
 import { estimateWords } from "../../../../shared/js/estimates.js";
-import { brief } from "../../../../shared/js/numbers.js";
+import { brief, plural } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
 import { measuredRows, nameOfFormat, nameOfRow } from "./measures.js";
 import { loudest, noiseLine, noiseParagraph, noiseWords } from "./noise.js";
@@ -120,7 +120,7 @@ export function openPareto(figure, panel) {
     plot = plotOf(points, width, [least]);
     const [size, loss] = [SIZES[state.size].label, LOSSES[state.loss].label];
     setSize(svg, width, SIZE_HEIGHT);
-    svg.setAttribute("aria-label", `${rows.length} formats: ${size} against ${loss}.`);
+    svg.setAttribute("aria-label", `${plural(rows.length, "format")}: ${size} against ${loss}.`);
     svg.replaceChildren(
       ...axes(plot, size, loss),
       ...noiseLine(noise, least, plot),

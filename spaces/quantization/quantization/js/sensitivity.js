@@ -4,7 +4,7 @@ import { axisLabel, heat, heatLegend, setSize, watchWidth } from "../../../../sh
 import { h, s, scrollBox } from "../../../../shared/js/dom.js";
 import { estimateWords } from "../../../../shared/js/estimates.js";
 import { hintListeners } from "../../../../shared/js/hints.js";
-import { brief, megabytes } from "../../../../shared/js/numbers.js";
+import { brief, megabytes, plural } from "../../../../shared/js/numbers.js";
 import { mixAfter, mixWithin } from "./mix.js";
 
 /** @import { Shell } from "../../../../shared/js/shell.js" */
@@ -74,7 +74,10 @@ function drawUnits(figure, svg, { units, formats, kld, sigma, tokens }, most, wi
   const step = layers < 12 ? 1 : 5;
   const numbers = Array.from({ length: Math.ceil(layers / step) }, (_, index) => index * step);
   setSize(svg, full, high + 34);
-  svg.setAttribute("aria-label", `Sensitivity of ${units.length} parts, n = ${tokens} tokens`);
+  svg.setAttribute(
+    "aria-label",
+    `Sensitivity of ${plural(units.length, "part")}, n = ${plural(tokens, "token")}`,
+  );
   svg.replaceChildren(
     ...rows.map(({ format, part }, row) =>
       axisLabel(

@@ -73,7 +73,7 @@ function measuredTable(row, base) {
   const cells = baseCells(base);
   return scrollTable(
     "What was measured",
-    ["", "base, float32", row.label],
+    ["", "base as published, measured in float32", row.label],
     COLUMNS.filter(({ key }) => !AMONG_ROWS.includes(key)).map(({ title, key, write }) =>
       headedRow(`${key.startsWith("kld_") ? "KLD " : ""}${title}`, [cells[key] ?? "", write(row)]),
     ),
