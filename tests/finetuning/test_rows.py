@@ -15,7 +15,8 @@ load_app("finetuning")
 from finetuning import row_programs
 from finetuning.engine import mask
 from finetuning.request import MaskRequest
-from finetuning.rows import form, read
+from finetuning.row_forms import form
+from finetuning.rows import read
 
 TALK = TALKS["spaces"]
 

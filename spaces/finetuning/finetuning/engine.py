@@ -12,7 +12,8 @@ from finetuning.data import Mask, Part, Trainer, View
 from finetuning.lint import Case, Seen
 from finetuning.lint_more import findings, verdict
 from finetuning.request import TRAINERS, MaskRequest
-from finetuning.rows import Row, read
+from finetuning.row_forms import Row
+from finetuning.rows import read
 from finetuning.structure import layout, parts_of, renders
 from finetuning.tokenizer import Reader, Refused, opened
 from shared.errors import VisitorError

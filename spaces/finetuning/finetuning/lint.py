@@ -10,7 +10,7 @@ from finetuning import fixes
 from finetuning.data import Finding, Fix, Part, Trainer, View
 from finetuning.masks import Read, labels_of
 from finetuning.request import TRAINERS, MaskRequest
-from finetuning.rows import Row
+from finetuning.row_forms import Row
 from finetuning.structure import Layout
 from finetuning.templates import MARKED
 from finetuning.tokenizer import Reader, Refused

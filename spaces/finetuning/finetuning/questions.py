@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from finetuning.rows import Source, form, objects
+from finetuning.row_forms import form
+from finetuning.rows import Source, objects
 from finetuning.tokenizer import Reader, Refused
 from shared.errors import VisitorError
 from shared.experts.prompts import OTHER, OTHER_HELD_OUT

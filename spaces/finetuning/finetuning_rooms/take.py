@@ -9,7 +9,7 @@ from typing import Any
 
 import gradio as gr
 
-from finetuning import leave, plan_programs, take
+from finetuning import axolotl_files, leave, plan_programs, take
 from finetuning import plan as planning
 from finetuning.examples import PLANS
 from finetuning.plan import PlanRequest
@@ -233,7 +233,7 @@ def build(
                 if job
                 else "No hardware of the Hub's jobs that is known here has room for it."
             )
-            if none := leave.no_axolotl(request):
+            if none := axolotl_files.no_axolotl(request, data):
                 words += f" No YAML: {none}"
             if beside:
                 words += " Unpack data.zip beside train.py."

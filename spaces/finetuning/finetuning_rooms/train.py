@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from finetuning import leave, train_programs
+from finetuning import axolotl_files, leave, train_programs
 from finetuning import train as training
 from finetuning.data import TrainWaiting
 from finetuning.examples import RUNS
@@ -103,12 +103,12 @@ def train(
 def programs_of(request: TrainRequest, data: Data) -> dict[str, str]:
     """The programs below a figure."""
     found = {**train_programs.listings(request, data), "With TRL's own trainer": leave.trl(request, data)}
-    if lacks := leave.no_axolotl(request):
+    if lacks := axolotl_files.no_axolotl(request, data):
         return {**found, "Axolotl's YAML": f"# {lacks}\n"}
     return {
         **found,
-        "Axolotl's YAML": leave.axolotl(request, data),
-        "Rows for Axolotl": leave.axolotl_rows(request, data),
+        "Axolotl's YAML": axolotl_files.axolotl(request, data),
+        "Rows for Axolotl": axolotl_files.axolotl_rows(request, data),
     }
 
 
