@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from finetuning import masks, sets
 from finetuning.row_columns import PAIRS_WANTED, ignored, with_prompt
-from finetuning.row_forms import Row, form
+from finetuning.row_forms import Row, form, refusal
 from finetuning.rows import objects
 from finetuning.tokenizer import Reader, Refused
 from finetuning.train_request import TrainRequest
@@ -301,9 +301,7 @@ def _text(
         else:
             prompt = ()
     except Refused as error:
-        raise VisitorError(
-            f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.", "Change the row."
-        ) from None
+        raise refusal(row, str(error)) from None
     ids, start = list(tokens.ids), tokens.prompt
     if request.objective == "orpo":
         ids, start = _bounded(ids, start, reader)

@@ -176,7 +176,7 @@ def _talk(value: Any, name: str, wrong: Any) -> tuple[Message, ...]:
 
 def _message(value: Any, place: int, wrong: Any) -> Message:
     if not isinstance(value, dict) or not is_message(value):
-        raise wrong(f"has a message {place} without role and content")
+        raise wrong(f"has a message {place} without {_lacks(value)}")
     # a table puts null where a message has no such key, and transformers drops it there, but no deeper
     value = {name: item for name, item in value.items() if item is not None}
     if "role" not in value:
@@ -190,6 +190,33 @@ def _message(value: Any, place: int, wrong: Any) -> Message:
     if isinstance(content, str) and len(content) > limits.MAX_CELL_CHARACTERS:
         raise wrong(f"has a message {place} of {len(content):,} characters")
     return {**value, "role": role}
+
+
+def _lacks(value: Any) -> str:
+    """What a message has not."""
+    if not isinstance(value, dict) or not {"role", "from"} & set(value):
+        return "role and content" if not isinstance(value, dict) or "content" not in value else "role"
+    return "content" if "role" in value else "value"
+
+
+def refusal(row: Row, error: str) -> VisitorError:
+    """What is said where the chat template refuses a row: the message without content that it wants to write,
+    where it is that. TRL asks the same template and stops at the row with the same error.
+    """
+    bare = [(at, one) for at, one in enumerate(row.messages, 1) if one.get("content") is None]
+    short = str(error)[:100].rstrip(".")
+    if bare and ("content" in error or "None" in error or "Undefined" in error):
+        place, message = bare[0]
+        has = "has tool_calls and no content" if message.get("tool_calls") else "has no content"
+        return VisitorError(
+            f"The chat template refuses row {row.number}: message {place} ({message['role'][:20]}) {has}, "
+            f"which the template writes. TRL stops there too: “{short}”.",
+            'Write "content": "" there, or choose a template that writes tool calls.',
+        )
+    return VisitorError(
+        f"The chat template refuses row {row.number}: “{short}”.",
+        "Change the row, or choose another template.",
+    )
 
 
 def _given(tools: Any, words: Any, wrong: Any) -> dict[str, Any] | None:

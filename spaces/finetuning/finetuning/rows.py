@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
+from finetuning import csv_rows
 from finetuning.request import MAX_ROWS, MAX_TEXT, MaskRequest
 from finetuning.row_forms import WANTED, Message, Row, form, is_message
 from shared import encodings, files, hub, shelf, web
+from shared.checks import unmarked
 from shared.errors import VisitorError
 
 JSON = (".json", ".jsonl")
@@ -69,11 +71,11 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
         path, source = _upload(upload)
         text, cut, read_as = _text_of(path, source)
         source += f"{READ_AS}{read_as}" if read_as else ""
-        found = list(_parsed(text))
+        found = list(_parsed(text, cut=cut))
     elif shelf.is_made(request.dataset) and shelf.rows_of(request.dataset).suffix in JSON:
         path, source = shelf.rows_of(request.dataset), request.dataset
         text, cut, _ = _text_of(path, path.name)
-        found = list(_parsed(text))
+        found = list(_parsed(text, cut=cut))
     elif request.dataset:
         table, more = hub.dataset_rows(
             request.dataset, request.config or None, request.split, request.limit, token
@@ -129,11 +131,12 @@ def _text_of(path: Path, name: str) -> tuple[str, bool, str]:
     """
     with path.open("rb") as file:
         data = file.read(4 * MAX_TEXT + 1)
-    encoding = encodings.encoding_of(path)
+    encoding = encodings.encoding_of_all(path)
     try:
-        text = data.decode(encoding, "strict" if len(data) <= 4 * MAX_TEXT else "ignore").lstrip("\ufeff")
+        text = data.decode(encoding, "strict" if len(data) <= 4 * MAX_TEXT else "ignore")
     except UnicodeDecodeError:
         raise VisitorError(f"{name[:60]} is not UTF-8 text.", "Save it as JSON Lines in UTF-8.") from None
+    text = unmarked(text)
     named = "" if encoding.startswith("utf-8") else encoding.upper()
     if len(text) <= MAX_TEXT:
         return text, len(data) > 4 * MAX_TEXT, named
@@ -145,24 +148,27 @@ def _text_of(path: Path, name: str) -> tuple[str, bool, str]:
     return whole, True, named
 
 
-def _parsed(text: str) -> Iterator[Any]:
-    """The objects of a JSON list, of one object, of JSON Lines, or of one conversation."""
+def _parsed(text: str, *, cut: bool = False) -> Iterator[Any]:
+    """The objects of a JSON list, of one object, of JSON Lines, of CSV, or of one conversation."""
     if spoken := _spoken(text):
         yield {"messages": spoken}
         return
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
+        if text.lstrip()[:1] not in ("[", "{") and (table := csv_rows.rows(text.lstrip("\r\n"), cut=cut)):
+            yield from table
+            return
         for place, line in enumerate(io.StringIO(text, newline=None), 1):  # `splitlines` parts strings
             if not line.strip():
                 continue
             try:
-                yield json.loads(line)
+                yield json.loads(unmarked(line))
             except (ValueError, RecursionError) as error:
                 words = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
                 raise VisitorError(
                     f"Line {place} is not JSON ({words}): “{line.strip()[:40]}”.",
-                    "Give a JSON list, or one JSON object on each line.",
+                    "Give a JSON list, one JSON object on each line, or CSV with a header.",
                 ) from None
         return
     if isinstance(whole, list) and whole and all(isinstance(one, dict) and is_message(one) for one in whole):

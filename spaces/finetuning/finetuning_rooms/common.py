@@ -22,8 +22,8 @@ example = partial(page.stored, FOLDER)
 def rows_file(room: str) -> gr.File:
     """The field for a file of rows."""
     return gr.File(
-        label="or a file: JSON, JSON Lines",
-        file_types=[".json", ".jsonl", ".ndjson"],
+        label="or a file: JSON, JSON Lines, CSV",
+        file_types=[".json", ".jsonl", ".ndjson", ".csv", ".tsv"],
         height=78,
         min_width=200,
         elem_id=f"{room}-file",
