@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from finetuning import plan
+from finetuning import grpo_programs, plan, questions
 from finetuning.axolotl_files import axolotl, axolotl_rows, no_axolotl
+from finetuning.grpo_request import GrpoRequest
 from finetuning.notebook import unsloth
 from finetuning.pairs import stored_source
 from finetuning.plan import PlanRequest, Shape
 from finetuning.row_programs import TAKEN, rows_listing
 from finetuning.rows import READ_AS, objects
 from finetuning.same_run import TRAINERS, config, formed, targets
-from finetuning.train_programs import named, opening
+from finetuning.train_programs import named, opening, use_adapter
 from finetuning.train_request import TrainRequest
 from shared import experts, jobs
 
@@ -126,14 +127,37 @@ def data_files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, byte
     """What the script reads beside itself, by its path in the folder `data`: the adapter of an expert, and
     pasted rows that are too long for it. Rows of a file are no longer here.
     """
-    found: dict[str, bytes] = {}
-    if request.model in experts.NAMES:
-        for name in ("adapter_config.json", "adapter_model.safetensors"):
-            found[f"{request.model}/{name}"] = (experts.folder(request.model) / name).read_bytes()
+    found = expert_files(request.model)
     if request.rows.strip() and f"{TAKEN[0]}/rows.jsonl" in rows_listing(request, data["trained"]):
         rows, _, _ = objects(request)
         found["rows.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     return found
+
+
+def expert_files(model: str) -> dict[str, bytes]:
+    """The adapter of an expert, by its path in the folder `data`; nothing of another model."""
+    if model not in experts.NAMES:
+        return {}
+    names = ("adapter_config.json", "adapter_model.safetensors")
+    return {f"{model}/{name}": (experts.folder(model) / name).read_bytes() for name in names}
+
+
+def rewarded(request: GrpoRequest, data: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, bytes], str]:
+    """The programs of a run of GRPO by file name, what they read in the folder `data`, and the file of rows
+    that a visitor has and the page has not, "" for none.
+    """
+    found = {
+        "train.py": grpo_programs.trl(request, data),
+        "loop.py": grpo_programs.loop(request, data),
+        "use.py": use_adapter(request.model),
+    }
+    beside = expert_files(request.model)
+    if request.rows.strip() and f"{TAKEN[0]}/rows.jsonl" in found["train.py"]:
+        rows, _, _ = objects(request)
+        beside["rows.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    source = str(data["questions"]["source"])
+    stored = source == questions.stored_source(request.data)
+    return found, beside, "" if request.own or stored else source.partition(READ_AS)[0]
 
 
 def missing(request: TrainRequest, data: Mapping[str, Any]) -> str | None:

@@ -119,11 +119,16 @@ def read(
 def _given(request: Asking, upload: Any, token: str | None) -> tuple[list[Any], str, bool]:
     """The rows that a request names; lines that are no JSON are questions."""
     text = request.rows.strip()
-    names = tables.header(text)[0] if text else []
-    if upload or not text or text[0] in "[{" or names == ["prompt"] or {"prompt", "answer"} <= set(names):
+    if upload or not text or not are_lines(text):
         return objects(request, upload, token)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return [_row(line) for line in lines[: request.limit]], "pasted questions", len(lines) > request.limit
+
+
+def are_lines(text: str) -> bool:
+    """Whether a text is one question a line: neither JSON nor a table of prompts."""
+    names = tables.header(text)[0]
+    return text[:1] not in ("[", "{") and names != ["prompt"] and not {"prompt", "answer"} <= set(names)
 
 
 def _questions(rows: Sequence[Any], loaded: Loaded, reader: Reader) -> list[Question]:
