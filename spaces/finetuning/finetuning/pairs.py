@@ -149,8 +149,8 @@ def _read(request: TrainRequest, reader: Reader, upload: Any, token: str | None)
     train = [pair for pair in usable if (pair.texts, pair.label) not in followed]  # one may stand there twice
     held = tuple(pair for side in chosen for pair in side[:HELD_OUT])
     separate = len({pair.label for pair in train}) == len(sides)
-    kept = tuple(train if separate else usable)
-    return Rows(kept, held, source, left_out, more, separate, ignored(given, request))
+    learnt = tuple(train if separate else usable)
+    return Rows(learnt, held, source, left_out, more, separate, ignored(given, request))
 
 
 def unpaired(pairs: Sequence[Pair]) -> tuple[Pair, ...]:

@@ -17,7 +17,7 @@ from finetuning.sets import SETS
 from finetuning.snapshot import Snapshot
 from finetuning.train import Since
 from finetuning.train_request import OBJECTIVES, TARGETS, TrainRequest
-from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
+from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file, set_aside
 from finetuning_rooms.kept import Kept, archives, keeping
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError
@@ -289,6 +289,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
         examples=RUNS,
         seconds=seconds,
     )
+    set_aside(boxes["data"], [boxes["rows"], boxes["dataset"], file])
     room.connect(on.click, go_on, inputs=[kept, since])
     room.connect(undo.click, undone, inputs=[kept, since])
     since.input(lambda now, step: gr.Files(_files(now, step)), [kept, since], [files], **LIGHT)
