@@ -10,6 +10,15 @@ from shared.errors import VisitorError
 from shared.limits import MAX_PROMPT_CHARACTERS
 
 
+def unmarked(value: Any) -> Any:
+    """A value without the byte order mark that editors and spreadsheets put before a text, and that comes
+    along when the text is copied; a list without that of its texts.
+    """
+    if isinstance(value, list):
+        return [unmarked(one) if isinstance(one, str) else one for one in value]
+    return value.lstrip("\ufeff") if isinstance(value, str) else value
+
+
 def whole(low: int, high: int) -> Callable[[str, Any], int]:
     """A check for whole numbers from `low` to `high`: called with a value's name and the value, it returns
     the int or raises a VisitorError.

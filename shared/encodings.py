@@ -83,6 +83,28 @@ def encoding_of(path: Path) -> str:
     return _latin(head) if best.encoding in LATIN else best.encoding.replace("_", "-")
 
 
+def encoding_of_all(path: Path) -> str:
+    """As `encoding_of`, for a reader that leaves no byte aside: also of a text with too few letters past
+    ASCII to guess by. Where none of them is UTF-8, it is the page of Cyrillic letters or else of Latin ones
+    under which at least half of them are usual, Windows' western one (cp1252) where several are alike.
+
+    Raises:
+        VisitorError: as `encoding_of`.
+    """
+    found = encoding_of(path)
+    if found != "utf-8":
+        return found
+    with path.open("rb") as file:
+        head = file.read(SAMPLE)
+    high = sum(byte > 127 for byte in head)
+    if not high or _broken(head) < high:  # UTF-8, and be it damaged
+        return found
+    if cyrillic := _cyrillic(head):
+        return cyrillic.replace("_", "-")
+    page = _latin(head)
+    return page if _usual(head, page) >= USUAL_SHARE * high else found
+
+
 def _cyrillic(head: bytes) -> str:
     """Of the pages of Cyrillic letters the one under which most letters are usual ones; "" for none."""
     runs = re.findall(rb"[\x80-\xff]+", head)
@@ -96,14 +118,13 @@ def _cyrillic(head: bytes) -> str:
 
 def _latin(head: bytes) -> str:
     """Of the pages of Latin letters the one under which most of the text's own letters are usual."""
-    high = bytes(byte for byte in head if byte > 127)
+    return max(LATIN, key=lambda page: _usual(head, page))
 
-    def usual(page: str) -> int:
-        return sum(
-            letter.lower() in LATIN[page] + "’‘“”„–—…«»°€§\u00a0" for letter in high.decode(page, "replace")
-        )
 
-    return max(LATIN, key=usual)
+def _usual(head: bytes, page: str) -> int:
+    """Of the bytes past ASCII those that are usual under a page."""
+    high = bytes(byte for byte in head if byte > 127).decode(page, "replace")
+    return sum(letter.lower() in LATIN[page] + "’‘“”„–—…«»°€§\u00a0" for letter in high)
 
 
 def _broken(head: bytes) -> int:

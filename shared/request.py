@@ -20,6 +20,7 @@ from typing import Any, ClassVar, Self, get_args, get_origin, get_type_hints
 from urllib.parse import parse_qs, urlencode
 
 from shared import shelf
+from shared.checks import unmarked
 from shared.errors import VisitorError
 
 Check = Callable[[str, Any], Any]
@@ -74,6 +75,7 @@ class Request:
                 not fit each other.
         """
         known = cls.declared()
+        values = {name: unmarked(value) for name, value in values.items()}
         for name in sorted(set(values) - set(known) - set(cls.DERIVED)):
             raise VisitorError(f"There is no setting “{name[:40]}”.", f"Known are: {', '.join(known)}.")
         stated = {

@@ -23,7 +23,18 @@ from abliteration.bench_request import BenchRequest
 from abliteration.chat_request import ChatRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import bench, chat, controls, features, find, forensics, measure, remove, take
+from abliteration_rooms import (
+    bench,
+    chat,
+    controls,
+    features,
+    find,
+    forensics,
+    measure,
+    remove,
+    take,
+    uploads,
+)
 from abliteration_rooms.tours import TOURS
 from shared import page, server
 from shared.api import Argument, endpoint
@@ -120,7 +131,7 @@ with page.page(controls.TITLE, SENTENCE, HERE, TOURS) as demo:
         with_direction,
         **MODEL,
     )
-    endpoint(controls.take_vector)
+    endpoint(uploads.take_vector)
     endpoint(
         forensics.forensics,
         ForensicsRequest,

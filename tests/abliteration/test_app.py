@@ -13,7 +13,18 @@ import pytest
 from abliteration.bench_request import BenchRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request, with_direction
-from abliteration_rooms import bench, chat, controls, features, find, forensics, measure, remove, take
+from abliteration_rooms import (
+    bench,
+    chat,
+    controls,
+    features,
+    find,
+    forensics,
+    measure,
+    remove,
+    take,
+    uploads,
+)
 from shared.errors import VisitorError
 from shared.room import control_value
 from shared.suite import load_app
@@ -230,7 +241,7 @@ def test_an_upload_becomes_the_text_of_its_field(tmp_path):
 
     path = tmp_path / "set.json"
     path.write_text('["one\\n two", "three"]', encoding="utf-8")
-    assert json.loads(controls.upload(str(path))) == ["one\n two", "three"]
+    assert json.loads(uploads.upload(str(path))) == ["one\n two", "three"]
     for data, sentence in (
         (b"\xff\xfe\x00", "not text"),
         (b"[1]", "list of texts"),
@@ -238,7 +249,7 @@ def test_an_upload_becomes_the_text_of_its_field(tmp_path):
     ):
         path.write_bytes(data)
         with pytest.raises(gr.Error, match=sentence):
-            controls.upload(str(path))
+            uploads.upload(str(path))
 
 
 def test_an_export_leaves_one_archive(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from abliteration import given, vectors
 from abliteration.outcome import find, remove, search, take
 from abliteration.outcome.run import TAKING, editing, prepare
 from abliteration.vector_programs import TENSORS
-from abliteration_rooms import controls
+from abliteration_rooms import uploads
 from shared import files, models, owner, shelf
 from shared.errors import VisitorError
 from shared.steps import last
@@ -162,7 +162,7 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
     """The page's own file makes the page's own edit; of somebody else's shelf nothing is taken."""
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     loaded = zoo.opened("llama3")
-    name = controls.upload_vector(str(written / TENSORS))
+    name = uploads.upload_vector(str(written / TENSORS))
     assert name.startswith("made/vector-")
     asked = replace(ASKED, vector=name)
     ours, theirs = (returned(editing("ablate", one, loaded)) for one in (ASKED, asked))
@@ -172,11 +172,11 @@ def test_an_uploaded_vector_is_the_edits_direction(written, tmp_path, monkeypatc
     *_, other = remove.ablate(replace(ASKED, method="add", prompts=("Hi.",)), loaded)
     assert [pair["edited"] for pair in data["pairs"]] == [pair["edited"] for pair in other["pairs"]]
     save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
-    wide = controls.upload_vector(str(tmp_path / "a.safetensors"))
+    wide = uploads.upload_vector(str(tmp_path / "a.safetensors"))
     with pytest.raises(VisitorError, match="have 7 numbers"):
         returned(editing("ablate", replace(asked, vector=wide), loaded))
     (tmp_path / "bad").write_bytes(b"GGUF")
-    field, said, _ = controls._taken_vector(str(tmp_path / "bad"))
+    field, said, _ = uploads.taken_vector(str(tmp_path / "bad"))
     assert field == "" and "cannot be read" in said
     monkeypatch.setattr(owner, "visitor", lambda: "b")
     with pytest.raises(VisitorError, match="shelf"):
@@ -193,7 +193,7 @@ def test_a_vector_behind_the_last_block_belongs_to_the_model(tmp_path, monkeypat
     control(tmp_path / "a.gguf", {1: [1.0, 0], 2: [0, 2.0]})
     save_file({"states": torch.tensor([[1.0, 0], [0, 1], [0, 1], [1, 0]])}, tmp_path / "a.safetensors")
     for file, middle, end in (("a.gguf", 2, [1, 0]), ("a.safetensors", 1, [0, 1])):
-        name = controls.upload_vector(str(tmp_path / file))
+        name = uploads.upload_vector(str(tmp_path / file))
         found = given.opened(name, 3, 2)
         assert found.layer(3) == middle and found.units(3)[2].tolist() == end and 3 not in found.rows
         with pytest.raises(
@@ -213,7 +213,7 @@ def test_a_vector_that_does_not_fit_is_refused_before_prompts_are_read(tmp_path,
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("llama3"))
     save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
-    asked = replace(ASKED, vector=controls.upload_vector(str(tmp_path / "a.safetensors")))
+    asked = replace(ASKED, vector=uploads.upload_vector(str(tmp_path / "a.safetensors")))
     for kind in TAKING:
         with pytest.raises(VisitorError, match="have 7 numbers"):
             list(prepare(kind, asked))
@@ -223,7 +223,7 @@ def test_a_vector_that_does_not_fit_is_refused_before_prompts_are_read(tmp_path,
 def test_a_matrix_is_of_a_model_with_as_many_layers(tmp_path, monkeypatch):
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     save_file({"all": torch.ones(5, 2)}, tmp_path / "a.safetensors")
-    name = controls.upload_vector(str(tmp_path / "a.safetensors"))
+    name = uploads.upload_vector(str(tmp_path / "a.safetensors"))
     for layers in (5, 4):
         assert len(given.opened(name, layers, 2).rows) == layers
     for layers in (3, 6):
@@ -239,7 +239,7 @@ def test_find_holds_the_file_against_what_it_finds(written, tmp_path, monkeypatc
         {f"layer.{k}": row for k, row in given.read(written / TENSORS).rows.items()},
         tmp_path / "own.safetensors",
     )
-    name = controls.upload_vector(str(tmp_path / "own.safetensors"))
+    name = uploads.upload_vector(str(tmp_path / "own.safetensors"))
     data = last(find.find(replace(ASKED, vector=name, candidates=1), loaded))
     assert data["given"]["cosines"] == [None, pytest.approx(1), pytest.approx(1)] and data["aside"]
     assert data["request"]["vector"] == "" and data["given"]["name"] == name
@@ -254,7 +254,7 @@ def test_what_leaves_with_an_uploaded_vector_is_that_vector(tmp_path, monkeypatc
     chance, width = torch.Generator().manual_seed(3), loaded.model.config.hidden_size
     mine = {k: torch.randn(width, generator=chance) for k in (0, 1, 2)}
     save_file({f"layer.{k}": row for k, row in mine.items()}, tmp_path / "a.safetensors")
-    asked = replace(ASKED, layer=None, vector=controls.upload_vector(str(tmp_path / "a.safetensors")))
+    asked = replace(ASKED, layer=None, vector=uploads.upload_vector(str(tmp_path / "a.safetensors")))
     data = last(take.vectors_of(asked, tmp_path / "vectors", loaded))
     assert data["certificate"]["gap"] < 1e-3 and data["request"]["layer"] is None
     again = [given.read(tmp_path / "vectors" / name) for name in (TENSORS, vectors.CONTROL)]

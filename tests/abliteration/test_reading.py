@@ -9,7 +9,7 @@ import pytest
 
 from abliteration import reading, sets
 from abliteration.request import Request
-from abliteration_rooms import controls
+from abliteration_rooms import uploads
 from shared.errors import VisitorError
 
 PROMPTS = [
@@ -109,5 +109,5 @@ def test_a_prompt_with_a_newline_stays_one_in_fields_and_links():
 def test_an_upload_keeps_what_the_file_holds(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text(as_csv(ROWS), encoding="utf-8", newline="")
-    assert list(sets.read(controls.upload(str(path)))) == PROMPTS
-    assert controls.upload(str(path), "reply") == "yes\nyes\nyes\nyes"
+    assert list(sets.read(uploads.upload(str(path)))) == PROMPTS
+    assert uploads.upload(str(path), "reply") == "yes\nyes\nyes\nyes"

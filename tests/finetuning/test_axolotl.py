@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,11 +13,14 @@ from pathlib import Path
 import yaml
 
 from shared.suite import load_app
+from tests import zoo
 from tests.finetuning.training import ROWS
 
 load_app("finetuning")
-from finetuning import fixes, leave, programs
+from finetuning import axolotl_files as leave
+from finetuning import fixes, pairs, programs
 from finetuning.request import MaskRequest
+from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest
 
 AXOLOTL = Path(sys.prefix) / "axolotl"
@@ -26,6 +30,7 @@ FIGURE = {
     "trained": {"source": "pasted rows", "separate": False},
     "runs": [{"marks": [{"norms": [[f"blocks.{at}.q_proj", at, 0.0] for at in (2, 3)]}]}],
 }
+TEXTS = {**FIGURE, "trained": {**FIGURE["trained"], "form": "texts", "left_out": []}}
 READ = """
 import json, logging, sys, yaml
 from axolotl.utils.schemas.config import AxolotlConfigWCapabilities
@@ -72,27 +77,29 @@ def test_its_schema_reads_every_kind_of_run():
         "orpo": replace(plain, objective="orpo", schedule="cosine"),
     }
     texts = {name: leave.axolotl(request, FIGURE) for name, request in asked.items()}
+    for name in ("sft", "dpo"):
+        texts[f"{name} texts"] = leave.axolotl(asked[name], TEXTS)
     wrong = {**texts, "wrong": texts["sft"].replace("adapter: lora", "adapter: qlora")}
     wrong["leaks"] = texts["packed"].replace("attn_implementation: flash_attention_2\n", "")
+    half = leave.axolotl(replace(plain, alpha=0.5), FIGURE)
+    wrong["half"] = half.replace("lora_alpha: 0", "lora_alpha: 0.5")
     answers = axolotl(wrong)
     assert all(not answers[name]["error"] and not answers[name]["unknown"] for name in texts), answers
     assert not any("decontamination" in said for name in texts for said in answers[name]["said"])
     # the same two faults are seen where they are
-    assert "load_in_4bit" in answers["wrong"]["error"]
+    assert "load_in_4bit" in answers["wrong"]["error"] and "int_from_float" in answers["half"]["error"]
     assert any("decontamination" in said for said in answers["leaks"]["said"])
 
 
 def test_what_it_cannot_read_is_said_instead():
     plain = TrainRequest.parse(model="some/model", rows=json.dumps(ROWS), alpha=0.5)
-    assert "whole numbers" in leave.no_axolotl(plain) and "KTO" in leave.no_axolotl(
-        replace(plain, objective="kto")
-    )
-    assert (
-        "int_from_float"
-        in axolotl({"half": leave.axolotl(plain, FIGURE).replace("lora_alpha: 0", "lora_alpha: 0.5")})[
-            "half"
-        ]["error"]
-    )
+    assert "whole numbers" in leave.no_axolotl(plain, FIGURE)
+    whole = replace(plain, alpha=4.0)
+    assert "KTO" in leave.no_axolotl(replace(whole, objective="kto"), FIGURE)
+    assert "are texts" in leave.no_axolotl(replace(whole, objective="orpo"), TEXTS)
+    both = {**TEXTS, "trained": {**TEXTS["trained"], "form": "both"}}
+    assert "as one kind" in leave.no_axolotl(whole, both)
+    assert not leave.no_axolotl(whole, TEXTS) and not leave.no_axolotl(whole, FIGURE)
 
 
 def test_its_schema_reads_what_mends_a_finding():
@@ -116,3 +123,43 @@ def test_its_schema_reads_what_mends_a_finding():
     answers = axolotl({**told, "whole": whole})
     assert len(told) == 8
     assert not any(one["error"] or one["unknown"] for one in answers.values()), answers
+
+
+TELL = """
+import json, sys, types
+colours = types.ModuleType("colorama")  # of its messages
+colours.Fore = type("Fore", (), {"__getattr__": lambda *_: ""})()
+sys.modules["colorama"] = colours
+from axolotl.prompt_strategies.input_output import load
+from transformers import AutoTokenizer
+
+config = types.SimpleNamespace(train_on_inputs=False, sequence_len=64)
+for model in sys.argv[1:]:
+    rows = [json.loads(line) for line in open(f"{model}/train.jsonl", encoding="utf-8")]
+    strategy = load(AutoTokenizer.from_pretrained(model), config)
+    print(json.dumps([strategy.tokenize_prompt(row) for row in rows]))
+"""
+
+
+def test_axolotl_trains_on_the_same_tokens_of_texts(tmp_path, monkeypatch):
+    rows = [{"prompt": f"Sea {at}:", "completion": " salty and deep."} for at in range(3)]
+    rows += [{"text": f"Sand {at} is dry."} for at in range(3)]
+    wanted = []
+    for animal in ("qwen3", "llama3"):  # without BOS, and with it
+        folder = shutil.copytree(zoo.folder(animal), tmp_path / animal)
+        request = TrainRequest.parse(model=str(folder), rows=json.dumps(rows))
+        read = pairs.read(request, opened(str(folder), ""))
+        assert read.form == "texts"
+        wanted.append(read.train)
+        monkeypatch.chdir(folder)
+        exec(compile(leave.axolotl_rows(request, TEXTS), "rows.py", "exec"), {"__name__": "printed"})
+    seen = {**os.environ, "PYTHONPATH": str(AXOLOTL)}
+    command = [sys.executable, "-c", TELL, *(str(tmp_path / name) for name in ("qwen3", "llama3"))]
+    run = subprocess.run(command, env=seen, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr[-2000:]
+    for line, train in zip(run.stdout.splitlines()[-2:], wanted, strict=True):
+        told = json.loads(line)
+        assert [one["input_ids"] for one in told] == [list(pair.chosen.ids) for pair in train]
+        for one, pair in zip(told, train, strict=True):
+            trained = [label != -100 for label in one["labels"][1:]]
+            assert trained == [at >= pair.chosen.start for at in range(1, len(pair.chosen.ids))]

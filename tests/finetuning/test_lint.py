@@ -123,7 +123,7 @@ def test_bos_twice_is_found(embedded):
         if zoo.opened(name).tokenizer.is_fast and zoo.opened(name).tokenizer.bos_token
     )
     from finetuning import engine
-    from finetuning.rows import form
+    from finetuning.row_forms import form
 
     reader = Reader(tokenizer, PRESETS["llama3"].template, "zoo", "", "")
     request = MaskRequest()

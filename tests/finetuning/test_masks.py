@@ -19,7 +19,7 @@ load_app("finetuning")
 from finetuning import engine, masks, structure, unsloth
 from finetuning.engine import mask
 from finetuning.request import MaskRequest
-from finetuning.rows import form
+from finetuning.row_forms import form
 from finetuning.templates import PRESETS
 from finetuning.tokenizer import Reader, Refused, opened
 

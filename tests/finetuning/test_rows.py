@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 
 import pytest
@@ -12,10 +14,13 @@ from shared.suite import load_app
 from tests.finetuning.talks import TALKS
 
 load_app("finetuning")
-from finetuning import row_programs
+from finetuning import pairs, row_programs
 from finetuning.engine import mask
 from finetuning.request import MaskRequest
-from finetuning.rows import form, read
+from finetuning.row_forms import form
+from finetuning.rows import objects, read
+from finetuning.tokenizer import opened
+from finetuning.train_request import TrainRequest
 
 TALK = TALKS["spaces"]
 
@@ -66,7 +71,9 @@ def test_sharegpt_is_read_and_its_roles_are_remembered():
         ({"question": "a", "answer": "b"}, "question, answer"),
         ({"messages": []}, "no list of messages, or an empty one"),
         ({"messages": "x"}, "no JSON"),
-        ({"messages": [{"role": "user"}]}, "message 1 without role and content"),
+        ({"messages": [{"role": "user"}]}, "message 1 without content"),
+        ({"messages": [{"content": "a"}]}, "message 1 without role"),
+        ({"messages": ["a"]}, "message 1 without role and content"),
         ({"messages": [{"role": 3, "content": "a"}]}, "whose role is no text"),
         ({"messages": [{"role": "user", "content": {"a": 1}}]}, "whose content is no text"),
         ({"messages": TALK * 101}, "the limit is 200"),
@@ -151,7 +158,7 @@ def test_a_template_that_takes_too_much_is_refused(embedded, template):
     "template", ["{{ 1 / 0 }}", "{% if %}", "{{ raise_exception('No.') }}", "{{ ''.__class__.__mro__ }}"]
 )
 def test_a_template_that_fails_is_quoted(embedded, template):
-    with pytest.raises(VisitorError, match="refuses every row"):
+    with pytest.raises(VisitorError, match="The chat template refuses row 1: “"):
         mask(MaskRequest.parse(rows=[{"messages": TALK}], template=template))
 
 
@@ -281,3 +288,100 @@ def test_geminis_form_is_told_how_to_write_it():
     with pytest.raises(VisitorError, match="Row 1 is in Gemini's form") as caught:
         form(row, 1)
     assert "the role model as assistant" in caught.value.remedy
+
+
+def uploaded(tmp_path, monkeypatch, name, data):
+    """The rows of a file, and what the printed program makes of it."""
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    (tmp_path / name).write_bytes(data)
+    found, source, _ = objects(MaskRequest(), str(tmp_path / name))
+    seen: dict = {"json": json}
+    monkeypatch.chdir(tmp_path)
+    exec(row_programs.rows_of_file(source, 9), seen)
+    assert seen["rows"] == found
+    return found, source
+
+
+def test_a_mark_of_order_before_pasted_rows_is_dropped():
+    line = json.dumps({"text": "a"})
+    assert [row.text for row in rows_of(f"\ufeff{line}\n\ufeff{line}")] == ["a", "a"]
+    assert rows_of("\ufeffUser: a\nAssistant: b")[0].form == "messages"
+
+
+def test_a_short_file_of_western_letters_is_read_and_named(tmp_path, monkeypatch):
+    rows = [{"text": "Wie spät ist es?"}, {"text": "Fünf."}]
+    lines = "\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", lines.encode("latin-1"))
+    assert (found, source) == (rows, "rows.jsonl, read as CP1252")
+    polish = json.dumps({"text": "Zażółć gęślą"}, ensure_ascii=False)
+    found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", polish.encode("cp1250"))
+    assert (found[0]["text"], source) == ("Zażółć gęślą", "rows.jsonl, read as CP1250")
+    found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", '{"text": "Да"}'.encode("cp1251"))
+    assert (found[0]["text"], source) == ("Да", "rows.jsonl, read as CP1251")
+
+
+@pytest.mark.parametrize(
+    "data",
+    ['{"text": "カタカナ"}'.encode("shift_jis"), '{"text": "spät '.encode() + b'\xff\xfe"}'],
+    ids=["katakana", "damaged"],
+)
+def test_what_is_like_no_encoding_is_refused(tmp_path, monkeypatch, data):
+    """Neither guessed at, nor read where it is UTF-8 that is damaged."""
+    with pytest.raises(VisitorError, match="not UTF-8"):
+        uploaded(tmp_path, monkeypatch, "rows.jsonl", data)
+
+
+@pytest.mark.parametrize("sign", [",", ";", "\t"])
+def test_a_table_is_read_as_rows(tmp_path, monkeypatch, sign):
+    table = io.StringIO(newline="")
+    talk = json.dumps(TALK)
+    names = ["prompt", "completion", "label", "tools"]
+    csv.writer(table, delimiter=sign).writerows(
+        [
+            names,
+            ['a, "b"; c', "d\n\te", "True", ""],
+            ["f", "", "0", talk],
+        ]
+    )
+    wanted = [
+        {"prompt": 'a, "b"; c', "completion": "d\n\te", "label": True, "tools": None},
+        {"prompt": "f", "completion": "", "label": False, "tools": TALK},
+    ]
+    pasted, _, _ = objects(MaskRequest.parse(rows=f"\ufeff{table.getvalue()}"))
+    assert pasted == wanted
+    for head in ("", f"sep={sign}\r\n"):
+        data = f"{head}{table.getvalue()}".encode("utf-8-sig")
+        found, _ = uploaded(tmp_path, monkeypatch, "rows.csv", data)
+        assert found == wanted
+    assert rows_of(f"messages{sign}id\n" + '"' + talk.replace('"', '""') + f'"{sign}1')[0].form == "messages"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a,b\n1,2\n3,4", "This is CSV, and its columns .“a”, “b”. are of no row"),
+        ('prompt,completion\n"a,b', "This is CSV, and it cannot be read"),
+        ("instruction,output\na,b", "Row 1 has no form that trainers read"),
+        ("Hello, you\nand others", "Line 1 is not JSON"),
+    ],
+)
+def test_a_table_that_is_none_of_rows_is_called_one(text, says):
+    with pytest.raises(VisitorError, match=says):
+        rows_of(text)
+
+
+def test_a_message_without_content_is_named_where_the_template_wants_it():
+    call = {"type": "function", "function": {"name": "f", "arguments": {"x": 1}}}
+    talk = [TALK[0], {"role": "assistant", "tool_calls": [call]}, {"role": "tool", "content": "3"}, TALK[1]]
+    rows = json.dumps([{"messages": TALK}, {"messages": talk}])
+    wanted = r"row 2: message 2 \(assistant\) has tool_calls and no content.*TRL stops there too"
+    template = "{% for m in messages %}{{ m.role + m.content }}{% endfor %}"
+    with pytest.raises(VisitorError, match=wanted.replace("row 2", "row 1")):
+        mask(MaskRequest.parse(rows=json.dumps([{"messages": talk}]), template=template))
+    request = TrainRequest.parse(rows=rows)
+    with pytest.raises(VisitorError, match=wanted) as raised:
+        pairs.read(request, opened(request.model, template))
+    assert len(str(raised.value)) < 300
+    found = mask(MaskRequest.parse(rows=rows, template=template))["findings"]
+    (said,) = [one for one in found if one["code"] == "template_error"]
+    assert said["why"].startswith("Message 2 of row 2 has no content") and said["rows"] == [2]

@@ -77,9 +77,19 @@ def test_a_card_says_what_was_measured_before_and_after(sft, tmp_path):
     first, last = (data["runs"][0]["marks"][at]["held_out"] for at in (0, -1))
     line = next(one for one in found.card.splitlines() if "loss of held-out answers" in one)
     assert f"{first['mean']:.4g}" in line and f"{last['mean']:.4g}" in line
+    assert f"n = {first['clusters']}" in line and "cut at 0" in found.card
+    assert "| max_length |" in found.card and "| packing |" in found.card
+    assert "beta" not in found.card and "desirable" not in found.card
     assert "Seed 42; one run" in found.card and "base_model: zoo/qwen3" in found.card
     assert str(tmp_path) not in found.card and "library_name: peft" in found.card
     assert (tmp_path / "model" / "README.md").read_text(encoding="utf-8") == found.card
+
+
+def test_an_interval_of_a_loss_ends_at_nothing():
+    from finetuning.watch import spread_of
+
+    few = [torch.tensor([0.01]), torch.tensor([3.0])]
+    assert spread_of(few)["low"] < 0 and spread_of(few, least=0)["low"] == 0
 
 
 def test_a_run_on_an_expert_names_what_the_hub_can_load(sft, tmp_path):
@@ -158,6 +168,14 @@ def test_a_card_of_grpo_says_the_reward(tmp_path):
     *_, (_, snapshot), (data, _) = grpo.train(request, *grpo.prepared(request))
     card = room.written(snapshot, data, "adapter", tmp_path / "model").card
     assert "`about 50 characters` × 1" in card and "reward, held-out prompts" in card
+    texts, beside, lacks = leave.rewarded(request, data)
+    assert set(texts) == {"train.py", "loop.py", "use.py"} and not beside and not lacks
+    assert all(compile(text, name, "exec") for name, text in texts.items())
+    assert "GRPOTrainer" in texts["train.py"]
+    expert = leave.rewarded(replace(request, model="concise"), data)
+    assert "concise/adapter_model.safetensors" in expert[1]
+    uploaded = {**data, "questions": {**data["questions"], "source": "mine.csv, read as CP1252"}}
+    assert leave.rewarded(replace(request, rows=""), uploaded)[2] == "mine.csv"
 
 
 def test_what_is_not_kept_is_not_taken(sft, tmp_path):

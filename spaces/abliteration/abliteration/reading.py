@@ -5,11 +5,11 @@ newlines kept and its column chosen.
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from typing import Any
 
+from shared import tables
 from shared.errors import VisitorError
 
 COLUMNS = ("prompt", "instruction", "question", "text", "input", "query", "goal", "messages", "conversations")
@@ -76,14 +76,10 @@ def json_lines(text: str) -> list[Any]:
 
 def _table(text: str, delimiter: str) -> list[dict[str, str]]:
     """Rows of a table with a header; a quoted cell may hold newlines."""
-    if not delimiter:
-        head = text.partition("\n")[0]
-        delimiter = max(",;\t", key=head.count)
     try:
-        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        return tables.rows(text, delimiter)
     except csv.Error as error:
         raise VisitorError(f"The table could not be read ({error}).", "Save it again as CSV.") from error
-    return [{key: value for key, value in row.items() if key and isinstance(value, str)} for row in rows]
 
 
 def from_rows(rows: Sequence[Any], column: str = "") -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +10,8 @@ from typing import Any
 
 import gradio as gr
 from gradio.components import Component
-from gradio.data_classes import FileData
 
-from abliteration import given, programs, reading, sets
+from abliteration import given, programs, reading
 from abliteration.chat_request import EDIT, settings_of
 from abliteration.edit import METHODS
 from abliteration.encode import FORMATS
@@ -21,10 +19,10 @@ from abliteration.optimise import PROJECTIONS
 from abliteration.request import Request
 from abliteration.select import RULES
 from abliteration.vector_programs import TENSORS
-from shared import gpu, page, shelf, web
+from abliteration_rooms.uploads import taken_vector, upload
+from shared import gpu, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.files import result_folder
 from shared.room import LIGHT, QUIET, Data, Room, Run, Values, control_value, open_room
 from shared.rules import KINDS
 
@@ -33,8 +31,6 @@ HERE = Path(__file__).parents[1]
 RENDERER = HERE / "abliteration" / "js"
 MAX_KEPT = 20
 """Edits of a session that are kept for a comparison."""
-MAX_UPLOAD = 1_000_000
-"""Largest file with one set, in bytes."""
 PAIRS = [
     ("cooking questions against others", "cooking"),
     ("alarming words against plain ones", "alarming"),
@@ -140,7 +136,7 @@ def build(request: Request) -> Controls:
             )
         said = gr.HTML("", elem_id="vector-said")
         into = [vector, said, boxes["layer"]]
-        button.upload(_taken_vector, [button], into, **LIGHT)
+        button.upload(taken_vector, [button], into, **LIGHT)
         with gr.Row():
             small("format", "format of the prompts", FORMATS)
             small("thinking", "thinking", ("", "on", "off"))
@@ -297,83 +293,6 @@ def _own_sets(boxes: dict[str, Component], visible: bool) -> gr.Row:
                     )
                 button.upload(upload, [button, column], [box], **QUIET)  # queued: an error needs the queue
     return own
-
-
-def _taken_vector(path: str) -> tuple[str, str, Any]:
-    """What the field of the vector file holds after an upload, what stands below it, the layer: an earlier
-    one belongs to another direction.
-    """
-    try:
-        return upload_vector(path), "", ""
-    except VisitorError as error:
-        return "", page.alert(error), gr.skip()  # an earlier file is not what was meant
-
-
-def take_vector(file: FileData) -> dict[str, str]:
-    """Put a direction on your shelf: safetensors, or a GGUF control vector of llama.cpp's or repeng's. A
-    program has a shelf where it sends a cookie `llm-course-visitor-<port>` of 22 to 64 letters of its own.
-
-    Args:
-        file: the file, or its address on the web.
-
-    Returns:
-        vector: what ablate, features and export take as vector, for two hours.
-    """
-    path, name = web.file_of(file)
-    return {"vector": upload_vector(str(path), Path(name).stem)}
-
-
-def upload_vector(path: str, words: str = "") -> str:
-    """The name under which an uploaded vector file lies on the visitor's shelf.
-
-    Args:
-        path: of the file.
-        words: that the name holds; by default the file's own.
-
-    Raises:
-        VisitorError: it is no such file, or nobody can be told from others.
-    """
-    given.read(Path(path))
-    folder, name = result_folder(), f"vector{given.ENDINGS[0]}"
-    with Path(path).open("rb") as handle:
-        if handle.read(4) == b"GGUF":
-            name = f"vector{given.ENDINGS[1]}"
-    shutil.copy(path, folder / name)
-    title = f"vector {words or Path(path).stem}"
-    made = shelf.put(folder, "vector", title, says="uploaded", parents=[], relation="", file=name)
-    if made is None:
-        raise VisitorError(
-            "Your browser sends no cookie, so the file cannot be kept for you.", "Allow cookies here."
-        )
-    return made.name
-
-
-def upload(path: str, column: str = "") -> str:
-    """An uploaded set, one prompt a line or a row, as the text of its field.
-
-    Args:
-        path: of the file; its ending says what it is.
-        column: of its rows; "" for the usual one.
-
-    Raises:
-        gr.Error: the file is too large or does not hold prompts.
-    """
-    try:
-        if Path(path).stat().st_size > MAX_UPLOAD:
-            raise VisitorError(
-                f"The file is larger than {MAX_UPLOAD // 1_000_000} MB.",
-                f"Upload at most {sets.MAX_PROMPTS} prompts.",
-            )
-        with Path(path).open(encoding="utf-8-sig", newline="") as handle:
-            prompts = reading.prompts_of(Path(path).name, handle.read(), column)
-    except UnicodeDecodeError:
-        error = VisitorError(
-            "The file is not text.", "Upload text with one prompt a line, or JSON, JSONL or CSV in UTF-8."
-        )
-        raise gr.Error(str(error), print_exception=False) from None
-    except VisitorError as error:
-        raise gr.Error(str(error), print_exception=False) from error
-    return reading.written(prompts)
 
 
 def programs_of(request: Request, data: Data) -> dict[str, str]:

@@ -62,7 +62,7 @@ def uploaded(path: str) -> str:
     try:
         if Path(path).stat().st_size > record.MOST_CHARACTERS:
             raise VisitorError("The record is larger than 20 MB.", "Upload the file as it was exported.")
-        return Path(path).read_text(encoding="utf-8")
+        return Path(path).read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         error = VisitorError("The record is not text.", "Upload an edit.json or a reproduce.json.")
         raise gr.Error(str(error), print_exception=False) from None

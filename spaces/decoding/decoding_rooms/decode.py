@@ -28,6 +28,7 @@ from decoding_rooms.growth import growth
 from decoding_rooms.panel import distribution, why
 from decoding_rooms.tree import branched, renamed, with_branch, without
 from shared import experts, gpu, limits, models, page
+from shared.checks import unmarked
 from shared.data import Progress
 from shared.errors import VisitorError
 from shared.figure import Figure
@@ -247,7 +248,7 @@ def choose(text: str, names: list[str]) -> tuple[str, Any]:
 
 def paste(text: str) -> tuple[str, Any]:
     """A pasted generation_config.json as a strategy; what it says that is not used is listed."""
-    found = pasted.read(text)
+    found = pasted.read(unmarked(text))
     if found.unused:
         gr.Info(f"Not used here: {', '.join(found.unused)}.")
     return found.strategies, gr.skip() if found.max_new_tokens is None else found.max_new_tokens

@@ -287,6 +287,10 @@ class Trained(TypedDict):
     more: bool
     separate: bool
     """Whether the held-out rows are not trained on."""
+    form: NotRequired[Literal["talks", "texts", "both"]]
+    """Conversations or texts."""
+    ignored: NotRequired[list[str]]
+    """What the objective does not read of the rows, in sentences."""
 
 
 class Learner(TypedDict):

@@ -12,7 +12,8 @@ from finetuning.data import Mask, Part, Trainer, View
 from finetuning.lint import Case, Seen
 from finetuning.lint_more import findings, verdict
 from finetuning.request import TRAINERS, MaskRequest
-from finetuning.rows import Row, read
+from finetuning.row_forms import Row, refusal
+from finetuning.rows import read
 from finetuning.structure import layout, parts_of, renders
 from finetuning.tokenizer import Reader, Refused, opened
 from shared.errors import VisitorError
@@ -78,10 +79,7 @@ def mask(request: MaskRequest, upload: Any = None, token: str | None = None) -> 
         seen.append(one)
     case = Case(request, reader, markers, tuple(seen), pad)
     if not case.read:
-        raise VisitorError(
-            f"The template refuses every row: “{seen[0].error[:120].rstrip('.')}”.",
-            "Change the rows, or choose another template.",
-        )
+        raise refusal(seen[0].row, seen[0].error)
     found = findings(case)
     return {
         "kind": "mask",

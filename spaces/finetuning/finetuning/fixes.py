@@ -213,6 +213,10 @@ dataset = dataset.map(whole)
 """,
 )
 
+WANTED_ALONE = fix(
+    TRL, 'dataset = dataset.filter(lambda row: row["label"])  # or all of them, with KTOTrainer'
+)
+
 NULLS = fix(
     TRL,
     """

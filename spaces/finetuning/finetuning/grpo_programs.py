@@ -41,7 +41,7 @@ def _rows(request: GrpoRequest, asked: Mapping[str, Any]) -> str:
     if request.dataset:
         return rows_of_dataset(request) + split
     text = request.rows.strip()
-    if request.own and text[:1] not in ("[", "{"):
+    if text and questions.are_lines(text):
         lines = [line.strip() for line in text.splitlines() if line.strip()][: request.limit]
         given = [{"prompt": [{"role": "user", "content": line}]} for line in lines]
         return f"rows = {pformat(given, width=106, sort_dicts=False)}\n{split}"

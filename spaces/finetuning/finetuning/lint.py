@@ -10,7 +10,7 @@ from finetuning import fixes
 from finetuning.data import Finding, Fix, Part, Trainer, View
 from finetuning.masks import Read, labels_of
 from finetuning.request import TRAINERS, MaskRequest
-from finetuning.rows import Row
+from finetuning.row_forms import Row
 from finetuning.structure import Layout
 from finetuning.templates import MARKED
 from finetuning.tokenizer import Reader, Refused
@@ -143,13 +143,15 @@ def refused_by_template(case: Case) -> Finding | None:
     if not rows:
         return None
     says = rows[0].error.rstrip(".")
+    bare = next((at for at, one in enumerate(rows[0].row.messages, 1) if one.get("content") is None), 0)
+    lacks = f"Message {bare} of row {rows[0].row.number} has no content, which it writes. " if bare else ""
     system = any(one.row.messages and one.row.messages[0]["role"] == "system" for one in rows)
     return finding(
         case,
         "template_error",
         "error",
         f"The template refuses {counted(rows, case)}: “{says[:120]}”.",
-        "Training stops at the first such row. What is shown here is of the other rows.",
+        f"{lacks}Training stops at the first such row. What is shown here is of the other rows.",
         rows,
         fixes.SYSTEM if system and "ystem" in says else [],
     )

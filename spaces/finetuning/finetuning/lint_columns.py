@@ -14,7 +14,7 @@ from typing import Any
 from finetuning import fixes
 from finetuning.data import Finding, Fix
 from finetuning.lint import Case, counted, finding
-from finetuning.rows import Row
+from finetuning.row_forms import Row
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,23 @@ def columns_wrong(case: Case) -> Finding | None:
     if found is None:
         return None
     return finding(case, "columns", "error", found.says, found.why, case.seen, found.mends)
+
+
+def unwanted(case: Case) -> Finding | None:
+    """Answers that a column `label` calls unwanted; all five trainers here are SFT's, which learns them."""
+    rows = [one for one in case.seen if one.row.label is False]
+    if not rows:
+        return None
+    return finding(
+        case,
+        "unwanted",
+        "error",
+        f"SFT ignores “label”: it learns the unwanted answer of {counted(rows, case)}.",
+        "The label is false there. SFT reads no such column and learns every answer alike; KTO raises the "
+        "wanted ones and lowers the others.",
+        rows,
+        [fixes.WANTED_ALONE],
+    )
 
 
 def parts_listed(case: Case) -> Finding | None:

@@ -327,6 +327,7 @@ CHECKS: tuple[lint.Check, ...] = (
     lint.refused_by_template,
     lint.mixed_forms,
     lint_columns.columns_wrong,
+    lint_columns.unwanted,
     lint.foreign_roles,
     lint.not_taken,
     lint.nothing_trained,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetuning.data import Rule, Stretch, View
-from finetuning.rows import Row
+from finetuning.row_forms import Row
 from finetuning.structure import PLACEHOLDERS, span_of_change
 from finetuning.tokenizer import Reader
 from finetuning.unsloth import Markers, response_spans

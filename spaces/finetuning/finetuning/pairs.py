@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from finetuning import masks, sets
-from finetuning.rows import Row, form, objects
+from finetuning.row_columns import PAIRS_WANTED, ignored, with_prompt
+from finetuning.row_forms import Row, form, refusal
+from finetuning.rows import objects
 from finetuning.tokenizer import Reader, Refused
 from finetuning.train_request import TrainRequest
 from shared.errors import VisitorError
@@ -18,7 +20,6 @@ HELD_OUT = 6
 LABELLED_WANTED = (
     "Give “prompt”, “completion” and “label” (true or false), or pairs of “chosen” and “rejected”."
 )
-PAIRS_WANTED = "Give “prompt” with “chosen” and “rejected”, as texts or as lists of messages."
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Pair:
         empty: whether an answer has no letter, so that only its end is trained on.
         label: whether the answer is wanted; KTO alone has others.
         rests: of each answer the tokens that max_length cut off.
+        plain: whether it is a text, which no template writes.
     """
 
     number: int
@@ -64,6 +66,7 @@ class Pair:
     empty: bool = False
     label: bool = True
     rests: tuple[tuple[int, ...], ...] = ()
+    plain: bool = False
 
     @property
     def texts(self) -> tuple[Text, ...]:
@@ -87,6 +90,7 @@ class Rows:
         left_out: numbers of rows that hold nothing to train on within max_length.
         more: whether there are rows that were not read.
         separate: whether the held-out rows are others than those trained on.
+        ignored: what the objective does not read of the rows, in sentences.
     """
 
     train: tuple[Pair, ...]
@@ -95,6 +99,13 @@ class Rows:
     left_out: tuple[int, ...] = ()
     more: bool = False
     separate: bool = True
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def form(self) -> Literal["talks", "texts", "both"]:
+        """Whether they are conversations or texts."""
+        kinds = {pair.plain for pair in (*self.train, *self.held)}
+        return "both" if len(kinds) > 1 else "texts" if True in kinds else "talks"
 
     @property
     def sides(self) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
@@ -137,9 +148,9 @@ def _read(request: TrainRequest, reader: Reader, upload: Any, token: str | None)
     followed = {(pair.texts, pair.label) for side in chosen for pair in side}
     train = [pair for pair in usable if (pair.texts, pair.label) not in followed]  # one may stand there twice
     held = tuple(pair for side in chosen for pair in side[:HELD_OUT])
-    if len({pair.label for pair in train}) < len(sides):
-        return Rows(tuple(usable), held, source, left_out, more, separate=False)
-    return Rows(tuple(train), held, source, left_out, more)
+    separate = len({pair.label for pair in train}) == len(sides)
+    learnt = tuple(train if separate else usable)
+    return Rows(learnt, held, source, left_out, more, separate, ignored(given, request))
 
 
 def unpaired(pairs: Sequence[Pair]) -> tuple[Pair, ...]:
@@ -218,7 +229,7 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
     if request.objective == "kto" and not both:
         label = _label(item, number)
     if both:
-        item = {**item, **_with_prompt(item, number)}
+        item = {**item, **with_prompt(item, number)}
     chosen, row, prompt, rest = _text(
         _completed(item, "chosen" if both else "completion"), number, request, reader
     )
@@ -236,7 +247,8 @@ def pair_of(item: Any, number: int, request: TrainRequest, reader: Reader) -> Pa
             )
     answer = row.ending if row.form == "text_completion" else _words(row.messages[-1:]) or row.text
     question = row.text if row.form == "text_completion" else _words(row.messages[:-1][-1:])
-    return Pair(number, prompt, question[-300:], chosen, rejected, not answer.strip(), label, rests)
+    plain = row.form in ("text", "text_completion")
+    return Pair(number, prompt, question[-300:], chosen, rejected, not answer.strip(), label, rests, plain)
 
 
 def _label(item: Any, number: int) -> bool:
@@ -254,29 +266,6 @@ def _label(item: Any, number: int) -> bool:
         words = f"the text “{label[:40]}”" if isinstance(label, str) else str(label)[:40]
         raise VisitorError(f"The label of row {number} is {words}, neither true nor false.", LABELLED_WANTED)
     return bool(item["label"])
-
-
-def _with_prompt(item: dict[str, Any], number: int) -> dict[str, Any]:
-    """A pair with its prompt, which may stand in both answers, as TRL's `maybe_extract_prompt` finds it: also
-    beside a prompt that is a text where the answers are conversations.
-
-    Raises:
-        VisitorError: the answers do not begin alike.
-    """
-    chosen, rejected = item["chosen"], item["rejected"]
-    talks = isinstance(chosen, list) and isinstance(rejected, list)
-    texts = isinstance(chosen, str) and isinstance(rejected, str)
-    prompt = item.get("prompt")
-    if not (talks or texts) or (prompt is not None and isinstance(prompt, list) is talks):
-        return {}
-    same = masks.common_prefix(chosen, rejected)
-    if same == min(len(chosen), len(rejected)) or (same and chosen[same - 1] == " "):
-        same -= 1
-    if same <= 0:
-        said = "conversations" if talks else "texts"
-        begin = "with the same message" if talks else "with the same words"
-        raise VisitorError(f"The two {said} of row {number} do not begin {begin}.", PAIRS_WANTED)
-    return {"prompt": chosen[:same], "chosen": chosen[same:], "rejected": rejected[same:]}
 
 
 def _completed(item: Any, name: str) -> Any:
@@ -312,9 +301,7 @@ def _text(
         else:
             prompt = ()
     except Refused as error:
-        raise VisitorError(
-            f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.", "Change the row."
-        ) from None
+        raise refusal(row, str(error)) from None
     ids, start = list(tokens.ids), tokens.prompt
     if request.objective == "orpo":
         ids, start = _bounded(ids, start, reader)

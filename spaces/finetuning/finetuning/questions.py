@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from finetuning.rows import Source, form, objects
+from finetuning.row_forms import form, refusal
+from finetuning.rows import Source, objects
 from finetuning.tokenizer import Reader, Refused
+from shared import tables
 from shared.errors import VisitorError
 from shared.experts.prompts import OTHER, OTHER_HELD_OUT
 from shared.talk import plain_ids, prompt_ids, token_ids
@@ -117,10 +119,16 @@ def read(
 def _given(request: Asking, upload: Any, token: str | None) -> tuple[list[Any], str, bool]:
     """The rows that a request names; lines that are no JSON are questions."""
     text = request.rows.strip()
-    if upload or not text or text[0] in "[{":
+    if upload or not text or not are_lines(text):
         return objects(request, upload, token)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return [_row(line) for line in lines[: request.limit]], "pasted questions", len(lines) > request.limit
+
+
+def are_lines(text: str) -> bool:
+    """Whether a text is one question a line: neither JSON nor a table of prompts."""
+    names = tables.header(text)[0]
+    return text[:1] not in ("[", "{") and names != ["prompt"] and not {"prompt", "answer"} <= set(names)
 
 
 def _questions(rows: Sequence[Any], loaded: Loaded, reader: Reader) -> list[Question]:
@@ -157,10 +165,7 @@ def _question(row: Any, number: int, loaded: Loaded, reader: Reader) -> Question
         try:
             text = reader.write(talk, form(row, number).given, prompt=True).text
         except Refused as error:
-            raise VisitorError(
-                f"The chat template refuses row {number}: “{str(error)[:100].rstrip('.')}”.",
-                "Change the row.",
-            ) from None
+            raise refusal(form(row, number), str(error)) from None
         ids = token_ids(loaded.tokenizer, text)
     return _bounded(Question(number, words[-300:], tuple(ids), answer))
 

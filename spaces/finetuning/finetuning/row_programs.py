@@ -55,21 +55,55 @@ def rows_of_dataset(request: Source) -> str:
 
 
 def rows_of_file(name: str, limit: int) -> str:
-    """Lines of a program that read a file of JSON or JSON Lines, named as a source is, see `rows.READ_AS`."""
+    """Lines of a program that read a file of JSON, JSON Lines or CSV, named as a source is, see
+    `rows.READ_AS`.
+    """
     name, _, encoding = name.partition(READ_AS)
+    table = name.lower().endswith((".csv", ".tsv"))
+    ends = ', newline=""' if table else ""
     places = [name, *(f"{folder}/{name}" for folder in TAKEN)]
     return (
         f"import os\n\nplaces = {places!r}\n"
         "path = next(filter(os.path.exists, places))\n"
-        f"text = open(path, encoding={encoding.lower() or 'utf-8-sig'!r}).read()\n"
-        "try:\n    rows = json.loads(text)\n"
-        "except ValueError:  # JSON Lines\n"
-        '    rows = [json.loads(line) for line in text.split("\\n") if line.strip()]\n'
-        "rows = rows if isinstance(rows, list) else [rows]\n"
+        f"text = open(path, encoding={encoding.lower() or 'utf-8-sig'!r}{ends}).read()\n"
+        f"{_CSV if table else _JSON}"
         f"rows = rows[: {limit}]\n"
     )
 
 
+_JSON = """try:
+    rows = json.loads(text)
+except ValueError:  # JSON Lines
+    rows = [json.loads(line) for line in text.split("\\n") if line.strip()]
+rows = rows if isinstance(rows, list) else [rows]
+"""
+_CSV = """import csv
+import io
+
+first = text.partition("\\n")[0].rstrip("\\r")
+if first[:-1] == "sep=":
+    text, sign = text.partition("\\n")[2], first[-1]
+else:
+    sign = max(",;\\t", key=first.count)
+
+
+def cell(name, value):
+    \"""Lists and objects are JSON, a label is a truth value, and what is empty beside texts is nothing.\"""
+    if name == "label":
+        return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower(), value)
+    if value.lstrip()[:1] in ("[", "{"):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value if value or name in ("prompt", "completion", "chosen", "rejected", "text") else None
+
+
+rows = [
+    {name.strip(): cell(name.strip(), value) for name, value in row.items() if name and value is not None}
+    for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=sign)
+]
+"""
 _PLAIN = '''def talk(value, names={}):
     """Messages with role and content."""
     said = json.loads(value) if isinstance(value, str) else value

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from finetuning.data import Part
-from finetuning.rows import Message, Row
+from finetuning.row_forms import Message, Row
 from finetuning.tokenizer import Ask, Reader, Refused, Written
 
 PLACEHOLDERS = ("[[placeholder]]", "zzplaceholderzz")

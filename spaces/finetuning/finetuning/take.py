@@ -23,9 +23,16 @@ if TYPE_CHECKING:
 FORMS = {"adapter": "the LoRA adapter", "merged": "the whole model, adapter merged in"}
 MAX_MERGED_BYTES = 2_500_000_000
 """Largest merged model."""
-DATA_SETTINGS = ("data", "dataset", "config", "split", "limit", "max_length")
+DATA_SETTINGS = ("data", "dataset", "config", "split", "limit")
 NO_SETTINGS = ("rows", "model", "versus", "behaviours", "answers", *DATA_SETTINGS)
 """Settings that stand elsewhere on a card, or are no settings of the training."""
+OF_OBJECTIVES = {
+    "packing": ("sft",),
+    "beta": ("dpo", "orpo", "kto"),
+    "desirable_weight": ("kto",),
+    "undesirable_weight": ("kto",),
+}
+"""Settings of some objectives alone; GRPO has its own request."""
 
 
 def adapter(folder: Path, snapshot: Snapshot, data: Mapping[str, Any]) -> str:
@@ -137,6 +144,7 @@ def model_card(data: Mapping[str, Any], snapshot: Snapshot, form: str) -> str:
         (name, json.dumps(value, ensure_ascii=False) if isinstance(value, (list, dict)) else value)
         for name, value in settings.items()
         if name not in NO_SETTINGS
+        and (rewarded or settings["objective"] in OF_OBJECTIVES.get(name, (settings["objective"],)))
     ]
     what = "A LoRA adapter for" if form == "adapter" else "The weights, with a LoRA adapter merged in, of"
     origin = f"the expert {card.code(source['model'])} on {card.code(base)}" if expert else card.code(base)
@@ -215,15 +223,18 @@ def measures(data: Mapping[str, Any], snapshot: Snapshot) -> str:
     if last is not first and first.get("shares") and last.get("shares"):  # answers of that very step
         for before, after in zip(first["shares"], last["shares"], strict=True):
             rows.append((f"answers that show “{before['name']}”", _share(before), _share(after)))
-    note = "Means with 95 % intervals over rows, prompts or windows; shares with Wilson's."
+    note = (
+        "Means with 95 % intervals by Student's t over n rows, prompts or windows; no loss, divergence or "
+        "share is below 0, and an interval that would reach there is cut at 0. Shares with Wilson's."
+    )
     seed = f"Seed {data['request']['seed']}; one run, so that the spread of seeds is not known."
     shown = card.table(["measure", "before", f"step {last['step']}"], rows)
     return f"{shown}\n\n{note} {seed}"
 
 
 def _spread(value: Mapping[str, Any]) -> str:
-    between = "" if value["low"] is None else f" ({value['low']:.3g} to {value['high']:.3g})"
-    return f"{value['mean']:.4g}{between}"
+    between = "" if value["low"] is None else f"{value['low']:.3g} to {value['high']:.3g}, "
+    return f"{value['mean']:.4g} ({between}n = {value['clusters']:,})"
 
 
 def _share(value: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from finetuning.rows import Message
+from finetuning.row_forms import Message
 from finetuning.templates import PRESETS
 from shared import chat_templates, experts, hub, limits, owner, patterns
 from shared.embedded_model import EMBEDDED_MODEL, embedded_folder, quiet_progress

@@ -232,6 +232,8 @@ def _started(request: TrainRequest, loaded: Loaded, rows: Rows) -> Train:
             "source": rows.source,
             "more": rows.more,
             "separate": rows.separate,
+            "form": rows.form,
+            "ignored": list(rows.ignored),
         },
         "provenance": {
             **loaded.origin,

@@ -109,7 +109,7 @@ class Watch:
         mark: Mark = {
             "step": step,
             "tokens": [[round(-value, 4) for value in row.tolist()] for row in logs],
-            "held_out": spread_of([-row for row in logs]),
+            "held_out": spread_of([-row for row in logs], least=0),
             "norms": [
                 (name, at, float(f"{moved:.4g}"), float(f"{size:.6g}"))
                 for (at, name), (moved, size) in net.adapter.norms().items()
@@ -154,7 +154,7 @@ class Watch:
         kls, of_text = self._moved(net, self.windows)
         others, _ = self._moved(net, self.elsewhere)
         return Moved(
-            spread_of(of_text) if of_text else None,
+            spread_of(of_text, least=0) if of_text else None,
             spread_of(kls, least=0) if kls else None,
             spread_of(others, least=0) if others else None,
             [float(row.mean()) for row in of_text],

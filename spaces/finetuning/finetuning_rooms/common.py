@@ -22,8 +22,8 @@ example = partial(page.stored, FOLDER)
 def rows_file(room: str) -> gr.File:
     """The field for a file of rows."""
     return gr.File(
-        label="or a file: JSON, JSON Lines",
-        file_types=[".json", ".jsonl", ".ndjson"],
+        label="or a file: JSON, JSON Lines, CSV",
+        file_types=[".json", ".jsonl", ".ndjson", ".csv", ".tsv"],
         height=78,
         min_width=200,
         elem_id=f"{room}-file",
@@ -79,3 +79,19 @@ def open_rows_room(
     )
     file.upload(lambda: ("", ""), None, [controls["rows"], controls["dataset"]], **LIGHT)
     return room
+
+
+def set_aside(stored: gr.Dropdown, rows: Sequence[Any]) -> None:
+    """Say beside the field of the stored sets that it is not used where a visitor gives rows.
+
+    Args:
+        stored: the field.
+        rows: the fields for rows of their own.
+    """
+    label = stored.label
+
+    def said(*given: Any) -> gr.Dropdown:
+        own = any(str(one or "").strip() for one in given)
+        return gr.Dropdown(label="Not used: your rows are trained on" if own else label, interactive=not own)
+
+    gr.on([one.change for one in rows], said, list(rows), [stored], **LIGHT)

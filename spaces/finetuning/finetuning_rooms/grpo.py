@@ -17,7 +17,7 @@ from finetuning.questions import SETS, Questions
 from finetuning.rewards import KINDS
 from finetuning.snapshot import Snapshot
 from finetuning.train_request import TARGETS
-from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
+from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file, set_aside
 from finetuning_rooms.kept import Kept, archives, keeping
 from shared import gpu, hub, models, page
 from shared.figure import Figure
@@ -218,6 +218,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
         examples=REWARDED,
         seconds=seconds,
     )
+    set_aside(boxes["data"], [boxes["rows"], boxes["dataset"], file])
     for name, button in chips.items():
         data, request = example(name), REWARDED[name][1]
         values = {room.figure: data, file: None, kept: None, **room.form(request)}

@@ -9,9 +9,10 @@ from typing import Any
 
 import gradio as gr
 
-from finetuning import leave, plan_programs, take
+from finetuning import axolotl_files, leave, plan_programs, take
 from finetuning import plan as planning
 from finetuning.examples import PLANS
+from finetuning.grpo_request import GrpoRequest
 from finetuning.plan import PlanRequest
 from finetuning.snapshot import Snapshot
 from finetuning.train_request import TARGETS, TrainRequest
@@ -95,6 +96,36 @@ def written(snapshot: Snapshot, data: Data, form: str, folder: Path) -> Made:
     else:
         card = take.adapter(folder, snapshot, data)
     return Made(tuple(take.named(folder.iterdir())), card, take.words(snapshot, data))
+
+
+def _put(texts: dict[str, str], beside: dict[str, bytes]) -> list[str]:
+    """Programs as files, and what they read as data.zip; the paths."""
+    home = result_folder()
+    paths = []
+    for name, text in texts.items():
+        (home / name).write_text(text, encoding="utf-8")
+        paths.append(str(home / name))
+    for name, content in beside.items():
+        place = home / "whole" / "data" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+    return [*paths, str(zipped(home / "whole", home / "data.zip"))] if beside else paths
+
+
+def _elsewhere(request: TrainRequest, data: Data, *, taken: bool) -> str:
+    """What is said beside the programs of a run: a job of the Hub, and why there is no YAML."""
+    asked = leave.plan_request(request)
+    shape = planning.shape_of(planning.empty(asked.model), asked)
+    job = leave.job(request, shape, request.max_length, taken=taken)
+    words = (
+        f"A job of the Hub: {job.command}. On {job.flavor} ({job.card} GB), {job.hours:.2f} hours. "
+        f"{job.words}."
+        if job
+        else "No hardware of the Hub's jobs that is known here has room for it."
+    )
+    if none := axolotl_files.no_axolotl(request, data):
+        words += f" No YAML: {none}"
+    return words
 
 
 def steps(request: PlanRequest) -> Iterator[Data]:
@@ -205,36 +236,16 @@ def build(
 
     def take_programs(which: str, at: Any, *kept: Any) -> Values:
         try:
-            if which == "grpo":
-                raise VisitorError(
-                    "The programs of a run of GRPO stand below its figure, TRL's among them.",
-                    "Choose the run of Train and watch for Axolotl, Unsloth and a job of the Hub.",
-                )
             _, data = run_of(which, at, *kept)
-            request = TrainRequest.parse(**data["request"])
-            home = result_folder()
-            paths = []
-            for name, text in leave.files(request, data).items():
-                (home / name).write_text(text, encoding="utf-8")
-                paths.append(str(home / name))
-            beside, lacks = leave.data_files(request, data), leave.missing(request, data)
-            if beside:
-                for name, content in beside.items():
-                    place = home / "whole" / "data" / name
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    place.write_bytes(content)
-                paths.append(str(zipped(home / "whole", home / "data.zip")))
-            asked = leave.plan_request(request)
-            shape = planning.shape_of(planning.empty(asked.model), asked)
-            job = leave.job(request, shape, request.max_length, taken=bool(beside or lacks))
-            words = (
-                f"A job of the Hub: {job.command}. On {job.flavor} ({job.card} GB), {job.hours:.2f} hours. "
-                f"{job.words}."
-                if job
-                else "No hardware of the Hub's jobs that is known here has room for it."
-            )
-            if none := leave.no_axolotl(request):
-                words += f" No YAML: {none}"
+            if which == "grpo":
+                texts, beside, lacks = leave.rewarded(GrpoRequest.parse(**data["request"]), data)
+                words = "train.py is TRL's GRPOTrainer, loop.py this run in a plain loop, use.py its adapter."
+            else:
+                request = TrainRequest.parse(**data["request"])
+                texts, beside = leave.files(request, data), leave.data_files(request, data)
+                lacks = leave.missing(request, data) or ""
+                words = _elsewhere(request, data, taken=bool(beside or lacks))
+            paths = _put(texts, beside)
             if beside:
                 words += " Unpack data.zip beside train.py."
             if lacks:

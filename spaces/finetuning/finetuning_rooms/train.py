@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData
 
-from finetuning import leave, train_programs
+from finetuning import axolotl_files, leave, train_programs
 from finetuning import train as training
 from finetuning.data import TrainWaiting
 from finetuning.examples import RUNS
@@ -17,7 +17,7 @@ from finetuning.sets import SETS
 from finetuning.snapshot import Snapshot
 from finetuning.train import Since
 from finetuning.train_request import OBJECTIVES, TARGETS, TrainRequest
-from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file
+from finetuning_rooms.common import RENDERER, dataset_fields, example, open_rows_room, rows_file, set_aside
 from finetuning_rooms.kept import Kept, archives, keeping
 from shared import gpu, hub, models, page
 from shared.errors import VisitorError
@@ -103,12 +103,12 @@ def train(
 def programs_of(request: TrainRequest, data: Data) -> dict[str, str]:
     """The programs below a figure."""
     found = {**train_programs.listings(request, data), "With TRL's own trainer": leave.trl(request, data)}
-    if lacks := leave.no_axolotl(request):
+    if lacks := axolotl_files.no_axolotl(request, data):
         return {**found, "Axolotl's YAML": f"# {lacks}\n"}
     return {
         **found,
-        "Axolotl's YAML": leave.axolotl(request, data),
-        "Rows for Axolotl": leave.axolotl_rows(request, data),
+        "Axolotl's YAML": axolotl_files.axolotl(request, data),
+        "Rows for Axolotl": axolotl_files.axolotl_rows(request, data),
     }
 
 
@@ -289,6 +289,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[TrainRequest], gr.State]
         examples=RUNS,
         seconds=seconds,
     )
+    set_aside(boxes["data"], [boxes["rows"], boxes["dataset"], file])
     room.connect(on.click, go_on, inputs=[kept, since])
     room.connect(undo.click, undone, inputs=[kept, since])
     since.input(lambda now, step: gr.Files(_files(now, step)), [kept, since], [files], **LIGHT)

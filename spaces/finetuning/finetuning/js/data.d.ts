@@ -265,6 +265,10 @@ export interface Trained {
   more: boolean;
   /** Whether the held-out rows are not trained on. */
   separate: boolean;
+  /** Conversations or texts. */
+  form?: "talks" | "texts" | "both";
+  /** What the objective does not read of the rows, in sentences. */
+  ignored?: string[];
 }
 
 /** The model that learns. */

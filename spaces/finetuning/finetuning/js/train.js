@@ -102,7 +102,7 @@ function trainProvenance(data) {
 /** @param {Train} data */
 function trainWarnings({ trained, runs, resumed, request }) {
   const { left_out: out, cut, empty, separate, more } = trained;
-  const said = [];
+  const said = [...(trained.ignored ?? [])];
   if (!separate)
     said.push("All rows are the same, or there is one: what is shown is what is trained on.");
   if (out.length)
