@@ -295,7 +295,7 @@ def most_parameters(model_id: str, *, exact: bool = False) -> int:
 
 
 def has_template(model_id: str) -> bool:
-    """Whether a model has a chat template; of one that is not known here yes: a run says where it has none."""
+    """Whether a model has a chat template; of one not known here yes: a run says where it has none."""
     if loaded := in_memory(model_id) or in_memory(model_id, exact=True):
         return bool(loaded.tokenizer.chat_template)
     if shelf.is_made(model_id) and shelf.is_here(model_id):
