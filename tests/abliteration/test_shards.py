@@ -8,12 +8,13 @@ import sys
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, MixtralConfig
 
 from abliteration import bake, kernel, record, shards
 from abliteration.architecture import inspect
 from abliteration.edit import Edit, Fold
-from tests.abliteration.conftest import build, direction
+from tests.abliteration.conftest import _USUAL, build, direction
+from tests.abliteration.test_mixtures import CONFIGS
 
 CASES = {
     "llama": "ablate",  # a tied head, biases
@@ -63,3 +64,34 @@ def test_it_makes_the_same_tensors_shard_by_shard(name, linear, tmp_path, monkey
     runpy.run_path(str(tmp_path / shards.NAME))
     assert "is not the model that was edited" in capsys.readouterr().out
     assert json.loads((tmp_path / "wrong" / "config.json").read_text())
+
+
+MIXTURES = {
+    "qwen3_moe": (CONFIGS["qwen3_moe"], 8),
+    "mixtral": (MixtralConfig(**_USUAL, num_local_experts=4, num_experts_per_tok=2), 12),
+}
+"""With how many matrices of experts; they have other names in their files."""
+
+
+@pytest.mark.parametrize("name", MIXTURES)
+def test_experts_are_edited_one_by_one(name, tmp_path, monkeypatch, capsys):
+    config, count = MIXTURES[name]
+    torch.manual_seed(0)
+    plain = AutoModelForCausalLM.from_config(config).float()
+    plain.save_pretrained(tmp_path / "base", max_shard_size="20KB")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "base", dtype=torch.float32)
+    anatomy = inspect(again)
+    edit = Edit("ablate", direction(3).float(), kernel.full(3, 0.8))
+    baked = bake.bake(again, anatomy, edit)
+    (tmp_path / shards.NAME).write_text(shards.program(again, anatomy, edit))
+    stated = dict(name="tiny", revision="1", dtype="float32", linear=False)
+    stated |= {"request": {}, "files": {}, "measures": {}}
+    (tmp_path / record.NAME).write_text(record.written(edit, baked, again, **stated))
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "base"), str(tmp_path / "edited")])
+    runpy.run_path(str(tmp_path / shards.NAME))
+    said = capsys.readouterr().out
+    assert f"Beside them {count} of experts" in said and "differ in rounding" not in said
+    wanted = baked.state_dict()
+    found = AutoModelForCausalLM.from_pretrained(tmp_path / "edited", dtype=torch.float32).state_dict()
+    for key, value in wanted.items():
+        assert torch.allclose(found[key], value, atol=1e-6), key

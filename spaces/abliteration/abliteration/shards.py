@@ -4,7 +4,7 @@ that could not load it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from abliteration.architecture import Anatomy
 from abliteration.bake import check_bakeable, fold_of, strength
@@ -30,10 +30,15 @@ def program(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, *, linear: boo
         VisitorError: the edit has no form as weights.
     """
     check_bakeable(edit)
-    matrices = []
+    anatomy.check_method(edit.method)
+    matrices: list[tuple[Any, ...]] = []
+    stacks: dict[str, tuple[int, float]] = {}
     for write in anatomy.writes:
         alpha = strength(edit, write)
         if not alpha or (linear and write.part in ("embedding", "positions")):
+            continue
+        if write.stack:
+            stacks[anatomy.blocks[write.layer].removeprefix("model.")] = write.layer, alpha
             continue
         fold = fold_of(edit, write)
         norm = "" if write.output == write.module else write.output
@@ -58,6 +63,7 @@ def program(model: PreTrainedModel, anatomy: Anatomy, edit: Edit, *, linear: boo
     return _PROGRAM.format(
         matrices="".join(f"    {one!r},\n" for one in matrices),
         method=edit.method,
+        stacks=stacks,
         untied=(f"{anatomy.family.embedding}.weight", f"{anatomy.head}.weight") if untied else None,
     )
 
@@ -72,6 +78,7 @@ safetensors; no more than one file of the model is in memory.
 import base64
 import hashlib
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -84,6 +91,8 @@ METHOD = {method!r}
 # module, layer, strength, stored as [n, width], has a bias, norm behind it, oblique, that norm's gain times
 MATRICES = [
 {matrices}]
+STACKS = {stacks!r}  # layer and strength by the block whose experts' output matrices are edited
+EXPERT = r"(?:model\\.)?(\\w+\\.\\d+)\\.\\w+\\.experts\\.(?:\\d+\\.(?:down_proj|w2)\\.weight|down_proj)"
 UNTIED = {untied!r}  # embedding and head that were one matrix, where the embedding alone is edited
 
 source, target = Path(sys.argv[1]), Path(sys.argv[2])
@@ -162,8 +171,28 @@ for module, layer, alpha, rows, bias, norm, oblique, gain in MATRICES:
             lambda value, gain=gain: gain * (1 + exactly(value)) - 1,
         )
 
+
+def expert(key):
+    """What is done to an expert's matrix, or to a block's in one stack; None for other tensors."""
+    part = re.fullmatch(EXPERT, key)
+    if not part or part[1] not in STACKS:
+        return None
+    layer, alpha = STACKS[part[1]]
+
+    def change(value):
+        value = exactly(value)
+        matrix = value.transpose(0, 1).flatten(1) if value.dim() == 3 else value
+        left = projected(matrix, sides(layer, "", False, value.dtype), alpha, False)
+        if value.dim() == 3:
+            left = left.reshape(value.shape[1], value.shape[0], -1).transpose(0, 1)
+        return left
+
+    return change
+
+
 target.mkdir(parents=True)
 same = []
+experts = 0
 head = None
 for path in files:
     tensors = {{}}
@@ -181,6 +210,9 @@ for path in files:
                 digest = hashlib.sha256(stored.view(torch.uint8).numpy().tobytes()).hexdigest()
                 same.append(record["tensors"].get(name) == digest)
                 value = edited.to(value.dtype)
+            elif change := expert(key):
+                value = change(value).to(value.dtype)
+                experts += 1
             tensors[key] = value.contiguous()
     save_file(tensors, target / path.name, metadata=facts)
 
@@ -199,6 +231,8 @@ if head and index.exists():
         known["metadata"]["total_size"] += head[1]
     index.write_text(json.dumps(known, indent=2) + "\\n", encoding="utf-8")
 print(f"{{len(same)}} tensors edited; {{sum(same)}} are the ones of edit.json to the last bit.")
+if experts:
+    print(f"Beside them {{experts}} of experts, which are not compared: edit.json has a block's in one.")
 if sum(same) < len(same):
     print("The others differ in rounding, or MODEL is not the model that was edited.")
 '''
