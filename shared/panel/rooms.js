@@ -11,23 +11,21 @@ const queries = /** @type {Map<string | undefined, string>} */ (new Map());
 
 /**
  * Let the address follow the open room, and say where a link names one that is not there.
- * @param {HTMLElement} element where to say it
  * @param {Rooms} known
  * @param {string[]} runs names that a link may use
  */
-export function followRooms(element, known, runs) {
+export function followRooms(known, runs) {
   rooms = known;
   const asked = new URLSearchParams(location.search).getAll("room").at(-1);
   if (asked !== undefined && runs.length && !runs.includes(asked)) {
     const names = Object.values(rooms).map(([first]) => first);
-    element.prepend(
-      h(
-        "p",
-        { class: "no-room", role: "alert" },
-        h("b", {}, `This page has no room “${asked.slice(0, 40)}”, which its link names.`),
-        ` Choose a tab, or write one of room=${(names.length ? names : runs).join(", ")}.`,
-      ),
+    const said = h(
+      "p",
+      { class: "no-room", role: "alert" },
+      h("b", {}, `This page has no room “${asked.slice(0, 40)}”, which its link names.`),
+      ` Choose a tab, or write one of room=${(names.length ? names : runs).join(", ")}.`,
     );
+    document.querySelector(".page-header")?.append(said);
   }
   // before Gradio opens the tab, so that the room that is left is known
   document.addEventListener("click", clicked, { capture: true });

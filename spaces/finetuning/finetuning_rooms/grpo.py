@@ -111,7 +111,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
             lines=1,
             max_lines=3,
             scale=4,
-            min_width=230,
+            min_width=210,
             elem_id="grpo-reward",
         )
         boxes["data"] = gr.Dropdown(
@@ -119,17 +119,17 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> tuple[Room[GrpoRequest], gr.State]:
             value=first.data,
             label="for answers to",
             scale=2,
-            min_width=170,
+            min_width=150,
             elem_id="grpo-data",
         )
         boxes["group"] = gr.Slider(
-            2, 16, first.group, step=1, label="answers of a group", scale=2, min_width=140
+            2, 16, first.group, step=1, label="answers of a group", scale=2, min_width=170
         )
         boxes["learning_rate"] = gr.Textbox(
-            f"{first.learning_rate:g}", label="learning rate", max_lines=1, scale=1, min_width=120
+            f"{first.learning_rate:g}", label="learning rate", max_lines=1, scale=1, min_width=95
         )
         boxes["steps"] = gr.Slider(
-            1, 60, first.steps, step=1, label="steps", scale=2, min_width=130, elem_id="grpo-steps"
+            1, 60, first.steps, step=1, label="steps", scale=2, min_width=170, elem_id="grpo-steps"
         )
         buttons = run_button("Train", elem_id="grpo-run"), cancel_button(elem_id="grpo-cancel")
     with gr.Accordion("Advanced: your prompts, what a reward may be, clip, KL, LoRA, seed", open=False):
