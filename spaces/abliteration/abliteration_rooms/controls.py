@@ -215,7 +215,7 @@ def follow_tabs(rooms: Sequence[tuple[gr.Tab, Room[Any]]]) -> None:
     for tab, room in rooms:
 
         def opened(values: Values, page: gr.Request, room: Room[Any] = room) -> Any:
-            linked = "room" in page.query_params
+            linked = room.request.is_in(str(page.query_params))  # the address names the open room too
             form = None if linked else form_of_example(room, values, asked)
             return gr.skip() if form is None else form
 
