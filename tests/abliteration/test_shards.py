@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, MixtralConfig
 
 from abliteration import bake, kernel, record, shards
@@ -90,8 +91,16 @@ def test_experts_are_edited_one_by_one(name, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "base"), str(tmp_path / "edited")])
     runpy.run_path(str(tmp_path / shards.NAME))
     said = capsys.readouterr().out
-    assert f"Beside them {count} of experts" in said and "differ in rounding" not in said
+    assert f"Beside them {count} matrices of experts" in said and "differ in rounding" not in said
     wanted = baked.state_dict()
     found = AutoModelForCausalLM.from_pretrained(tmp_path / "edited", dtype=torch.float32).state_dict()
     for key, value in wanted.items():
         assert torch.allclose(found[key], value, atol=1e-6), key
+    # experts under names that nobody knows are not passed over
+    for path in (tmp_path / "base").glob("*.safetensors"):
+        tensors = {key.replace("experts.", "specialists."): value for key, value in load_file(path).items()}
+        save_file(tensors, path)
+    monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "base"), str(tmp_path / "none")])
+    with pytest.raises(SystemExit, match="no experts' matrices"):
+        runpy.run_path(str(tmp_path / shards.NAME))
+    assert not (tmp_path / "none").exists()

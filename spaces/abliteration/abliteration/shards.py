@@ -190,6 +190,9 @@ def expert(key):
     return change
 
 
+lacking = set(STACKS) - {{match[1] for match in (re.fullmatch(EXPERT, key) for key in where) if match}}
+if lacking:
+    raise SystemExit(f"MODEL has no experts' matrices of known names in {{', '.join(sorted(lacking))}}.")
 target.mkdir(parents=True)
 same = []
 experts = 0
@@ -232,7 +235,10 @@ if head and index.exists():
     index.write_text(json.dumps(known, indent=2) + "\\n", encoding="utf-8")
 print(f"{{len(same)}} tensors edited; {{sum(same)}} are the ones of edit.json to the last bit.")
 if experts:
-    print(f"Beside them {{experts}} of experts, which are not compared: edit.json has a block's in one.")
+    print(
+        f"Beside them {{experts}} matrices of experts, which cannot be compared, since edit.json has a block's "
+        "in one: whether MODEL is the model that was edited, the others alone say."
+    )
 if sum(same) < len(same):
     print("The others differ in rounding, or MODEL is not the model that was edited.")
 '''
