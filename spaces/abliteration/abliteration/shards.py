@@ -236,8 +236,8 @@ if head and index.exists():
 print(f"{{len(same)}} tensors edited; {{sum(same)}} are the ones of edit.json to the last bit.")
 if experts:
     print(
-        f"Beside them {{experts}} matrices of experts, which cannot be compared, since edit.json has a block's "
-        "in one: whether MODEL is the model that was edited, the others alone say."
+        f"Beside them {{experts}} matrices of experts, which cannot be compared, since edit.json has "
+        "a block's in one: whether MODEL is the model that was edited, the others alone say."
     )
 if sum(same) < len(same):
     print("The others differ in rounding, or MODEL is not the model that was edited.")
