@@ -26,7 +26,7 @@ const UNDRAWN_MILLISECONDS = 300;
 export function render(element, data, host) {
   if (data && "steps" in data) renderTour(element, data, host);
   else if (data && "terms" in data) {
-    if (renderGlossary(element, data)) followRooms(data.rooms, data.runs);
+    if (renderGlossary(element, data)) followRooms(element, data.rooms, data.runs);
   } else renderPanel(element, data);
 }
 

@@ -11,10 +11,11 @@ const queries = /** @type {Map<string | undefined, string>} */ (new Map());
 
 /**
  * Let the address follow the open room, and say where a link names one that is not there.
+ * @param {HTMLElement} element of the page's words, below its title
  * @param {Rooms} known
  * @param {string[]} runs names that a link may use
  */
-export function followRooms(known, runs) {
+export function followRooms(element, known, runs) {
   rooms = known;
   const asked = new URLSearchParams(location.search).getAll("room").at(-1);
   if (asked !== undefined && runs.length && !runs.includes(asked)) {
@@ -25,7 +26,7 @@ export function followRooms(known, runs) {
       h("b", {}, `This page has no room “${asked.slice(0, 40)}”, which its link names.`),
       ` Choose a tab, or write one of room=${(names.length ? names : runs).join(", ")}.`,
     );
-    document.querySelector(".page-header")?.append(said);
+    element.closest(".tour")?.after(said); // it takes no room itself, right below the page's title
   }
   // before Gradio opens the tab, so that the room that is left is known
   document.addEventListener("click", clicked, { capture: true });
@@ -37,9 +38,22 @@ function clicked({ target }) {
   const label = tab && isRoom(tab) ? labelOf(tab) : "";
   const before = openRoom();
   if (!label || label === before) return;
-  queries.set(before, location.search);
+  const here = new URLSearchParams(location.search);
+  // a room that the page opened by itself has left the address as it was
+  queries.set(roomOf(here) ?? before, location.search);
   const query = queries.get(label) ?? `?room=${rooms[label][0]}`;
-  history.replaceState(null, "", `${location.pathname}${query}`);
+  const host = [...here].filter(([name]) => name.startsWith("__")); // the theme that a host asks for
+  const asked = host.length && !query.includes("__") ? `&${new URLSearchParams(host)}` : "";
+  history.replaceState(null, "", `${location.pathname}${query}${asked}`);
+}
+
+/**
+ * The tab's label of the room that a query names; undefined where it names none.
+ * @param {URLSearchParams} query
+ */
+function roomOf(query) {
+  const name = query.getAll("room").at(-1) ?? "";
+  return Object.keys(rooms).find((one) => rooms[one].includes(name));
 }
 
 /**
@@ -47,8 +61,7 @@ function clicked({ target }) {
  * @param {string} query with the room's name
  */
 export function sayMade(query) {
-  const name = new URLSearchParams(query).get("room") ?? "";
-  const label = Object.keys(rooms).find((one) => rooms[one].includes(name));
+  const label = roomOf(new URLSearchParams(query));
   const open = openRoom();
   if (label && open && label !== open) queries.set(label, `?${query}`);
   else history.replaceState(null, "", `?${query}`);
