@@ -137,7 +137,7 @@ def render_turns(
         except (chat_templates.Failed, ValueError) as error:
             failed = error
     raise VisitorError(
-        f"The chat template of {loaded.id} takes no examples as a conversation.", remedy
+        f"The chat template of {loaded.id} takes no conversation of several messages.", remedy
     ) from failed
 
 
