@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from abliteration import given, vectors
 from abliteration.outcome import find, remove, search, take
-from abliteration.outcome.run import TAKING, editing, prepare
+from abliteration.outcome.run import editing, prepare
 from abliteration.vector_programs import TENSORS
 from abliteration_rooms import uploads
 from shared import files, models, owner, shelf
@@ -232,7 +232,7 @@ def test_a_vector_that_does_not_fit_is_refused_before_prompts_are_read(tmp_path,
     monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("llama3"))
     save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
     asked = replace(ASKED, vector=uploads.upload_vector(str(tmp_path / "a.safetensors")))
-    for kind in TAKING:
+    for kind in ("find", "ablate", "measure", "features", "certificate", "export", "chat"):
         with pytest.raises(VisitorError, match="have 7 numbers"):
             list(prepare(kind, asked))
     list(prepare("optimise", asked))  # which finds its own

@@ -8,13 +8,14 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, OlmoeConfig, Qwen3MoeConfig
 
-from abliteration import bake, kernel
+from abliteration import bake, kernel, record
 from abliteration.ablate import harmless_means, live
 from abliteration.architecture import inspect
 from abliteration.certificate import audit, certify
 from abliteration.edit import Edit
-from abliteration.outcome import take
+from abliteration.outcome import run, take
 from abliteration.vector_programs import programs
+from shared import models
 from shared.errors import VisitorError
 from shared.models import twin
 from shared.steps import last
@@ -96,8 +97,22 @@ def test_what_asks_for_an_experts_inputs_is_refused(model):
     for method in ("norm_preserving", "fitted"):
         with pytest.raises(VisitorError, match="mixture of experts"):
             bake.bake(model, anatomy, Edit(method, direction(3), kernel.full(3)))
+        edit = Edit(method, direction(3), kernel.full(3), reads={})
+        told = record.Record("a/b", "", "float32", edit, False, {}, {}, {}, {})
+        with pytest.raises(VisitorError, match="is a mixture of experts") as caught:
+            record.replayed(told, model, anatomy)
+        assert caught.value.remedy == "Name the model that the edit was made for."
     edit = Edit("ablate", direction(3), kernel.full(3))
     assert set(programs("a/b", anatomy, edit)) == {"transformers"}
+    assert not programs("cautious", anatomy, edit) and not programs("made/model-x-1", anatomy, edit)
+
+
+def test_such_a_method_is_refused_before_prompts_are_read(monkeypatch):
+    monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("qwen3_moe"))
+    for kind in ("find", "ablate", "measure", "certificate", "export", "chat"):
+        with pytest.raises(VisitorError, match="The method fitted needs"):
+            list(run.prepare(kind, request("qwen3_moe", method="fitted")))
+    list(run.prepare("optimise", request("qwen3_moe", method="fitted")))  # which chooses its own
 
 
 def test_the_files_open_as_the_edited_model_and_a_lora_holds_attention_alone(tmp_path):
