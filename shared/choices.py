@@ -20,6 +20,7 @@ from weakref import WeakKeyDictionary
 
 from shared.items import Item, Row, row_of
 from shared.measure import BATCH_TOKENS, continuation_log_probabilities
+from shared.starts import without_loss
 from shared.talk import check_vocabulary
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ def _read(model: PreTrainedModel, tree: _Tree, rows: Sequence[Row]) -> list[list
         "attention_mask": mask[None, None].to(weight.device),
         "position_ids": torch.tensor([depths], device=weight.device),
         "use_cache": False,
+        **without_loss(model),
     }
     chosen = torch.tensor(kept, device=weight.device)
     spared = "logits_to_keep" in inspect.signature(model.forward).parameters

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from shared.errors import VisitorError
+from shared.starts import without_loss
 from shared.talk import check_vocabulary, leading_tokens, plain_ids
 
 if TYPE_CHECKING:
@@ -129,9 +130,11 @@ def next_token_logits(model: PreTrainedModel, ids: Sequence[int] | Tensor, start
 
 
 def _only(model: PreTrainedModel, keep: int | Tensor) -> dict[str, Any]:
-    """The argument that spares the head of all other positions, where the model has it."""
+    """The arguments that spare the head of all other positions, and the balancing loss, where the model has
+    them.
+    """
     known = "logits_to_keep" in inspect.signature(model.forward).parameters
-    return {"logits_to_keep": keep} if known else {}
+    return {**({"logits_to_keep": keep} if known else {}), **without_loss(model)}
 
 
 def log_probabilities(model: PreTrainedModel, ids: Sequence[int] | Tensor, start: int) -> Tensor:

@@ -311,7 +311,7 @@ def open_room(
         _show_steps(demo.folder / "examples", room, name, demo.tours[name])
     if seconds and gpu.on_zero_gpu():
         for which, button in starts.items():
-            _say_cost(room, button, partial(seconds, which))
+            say_cost(room, button, partial(seconds, which))
     return room
 
 
@@ -470,8 +470,8 @@ def _show_steps(folder: Path, room: Room[Any], name: str, steps: Sequence[Step])
     tour.leave(leave, {before}, into, **LIGHT)
 
 
-def _say_cost(room: Room[Any], button: gr.Button, seconds: Callable[[Any], int]) -> None:
-    """Let a button say how many GPU seconds the controls' request asks for."""
+def say_cost(room: Room[Any], button: gr.Button, seconds: Callable[[Any], int]) -> None:
+    """Let a button say how many GPU seconds the controls' request asks for, on ZeroGPU."""
     verb = button.value
 
     def label(request: Request) -> str:

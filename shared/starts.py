@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,17 @@ class Start:
         """Of a forward pass over what follows in so many prompts."""
         memory = self.memory(count)
         return {"use_cache": False} if memory is None else {"past_key_values": memory, "use_cache": True}
+
+
+def without_loss(model: PreTrainedModel) -> dict[str, bool]:
+    """The setting of a forward pass that makes no balancing loss, where the model has it.
+
+    A mixture of experts whose configuration asks for its routers' logits computes that loss in every pass,
+    and reads the mask as one of (rows, tokens): with tokens in a cache or a mask of the row's length squared
+    it fails.
+    """
+    takes = "output_router_logits" in inspect.signature(model.forward).parameters
+    return {"output_router_logits": False} if takes else {}
 
 
 def begun(

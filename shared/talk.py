@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import chat_templates, limits, patterns
 from shared.errors import VisitorError
-from shared.starts import begun
+from shared.starts import begun, without_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -137,7 +137,7 @@ def render_turns(
         except (chat_templates.Failed, ValueError) as error:
             failed = error
     raise VisitorError(
-        f"The chat template of {loaded.id} takes no examples as a conversation.", remedy
+        f"The chat template of {loaded.id} takes no conversation of several messages.", remedy
     ) from failed
 
 
@@ -325,6 +325,7 @@ def greedy(
     def read(ids: Tensor, mask: Tensor, positions: Tensor, cache: Any = None) -> tuple[Any, Tensor]:
         inputs = {"position_ids": positions, "logits_to_keep": 1, "past_key_values": cache}
         inputs = {name: value for name, value in inputs.items() if name in takes and value is not None}
+        inputs |= without_loss(model)
         with torch.inference_mode():
             output = model(ids, attention_mask=mask, use_cache=True, **inputs)
         return getattr(output, "past_key_values", None), output.logits[:, -1]

@@ -82,6 +82,7 @@ import {
  * @property {(data: D) => void} [take] gets new data ready, before anything is drawn
  * @property {(data: Nothing) => void} [forget] is told that there is nothing to draw; without it
  *   the last picture stays
+ * @property {boolean} [keeps] whether the last picture stays at an error, although there is `forget`
  * @property {(data: Undrawable) => Child} [waiting] in place of a picture that is to come
  * @property {(data: D) => Progress | null} [progress] where the data does not say it
  * @property {(view: string) => {mark: string, buttons: () => Node[]}} [tools] are made again when
@@ -193,7 +194,7 @@ export function openTabbed(kind, label, empty, views, facts, extras = {}) {
   });
 
   const showNothing = (/** @type {Nothing} */ data) => {
-    if (extras.forget) {
+    if (extras.forget && !(extras.keeps && data?.error)) {
       figure.data = null;
       for (const part of [parts.title, parts.key, parts.provenance, parts.tags, warnings])
         part.replaceChildren();

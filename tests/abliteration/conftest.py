@@ -62,10 +62,18 @@ def configs() -> dict[str, Any]:
             block_auto_adjust_ff_dim=False,
             tie_word_embeddings=True,
         ),
+        "olmoe": t.OlmoeConfig(
+            **_USUAL,
+            num_experts=4,
+            num_experts_per_tok=2,
+            output_router_logits=True,
+            tie_word_embeddings=False,
+        ),
     }
 
 
-FAMILIES = tuple(configs())
+FAMILIES = tuple(name for name in configs() if name != "olmoe")
+"""Whose every matrix's inputs a hook sees."""
 POST_NORMS = ("gemma2", "gemma3_text")
 
 
@@ -74,7 +82,8 @@ def build(name: str, seed: int = 0) -> Any:
     from transformers import AutoModelForCausalLM
 
     torch.manual_seed(seed)
-    model = AutoModelForCausalLM.from_config(configs()[name], attn_implementation="eager").double().eval()
+    plain = {"attn_implementation": "eager", "experts_implementation": "eager"}  # float64 has no grouped form
+    model = AutoModelForCausalLM.from_config(configs()[name], **plain).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() == 1:

@@ -5,12 +5,15 @@ share their noise, and what is too long or does not fit is refused in two senten
 from __future__ import annotations
 
 from dataclasses import replace
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 
+from abliteration import programs
 from abliteration.chat_request import ChatRequest, settings_of
 from abliteration.outcome import chat
+from abliteration.request import Request, with_direction
 from abliteration.study import edit_of, leaving, study
 from abliteration_rooms import chat as room
 from abliteration_rooms import controls
@@ -110,6 +113,8 @@ def test_a_conversation_goes_on_as_if_it_were_asked_whole(talked, loaded, monkey
     assert room.going_on(more, {**first, "example": True}) == (more, [])
     waiting = {"kind": "chat", "drawable": False, "done": False}
     assert room.going_on(more, None) == room.going_on(more, waiting) == (more, [])
+    expired = {**first, "request": {**first["request"], "vector": "made/vector-gone-1"}}
+    assert room.going_on(more, expired) == (whole, []), "asked anew, without what is not there any more"
     cut = {**first, "turns": [{**first["turns"][0], "done": False}]}
     assert room.going_on(more, cut) == (more, [])
 
@@ -132,17 +137,46 @@ def test_a_form_and_a_link_are_the_request_again():
     assert ChatRequest.from_query(short.to_query()) == short
 
 
+def test_a_text_is_parted_at_every_line_that_stands_between():
+    asked = ChatRequest.parse(messages="---\na\r\n---\r\n---\nb --- c\n---")
+    assert asked.messages == ("a", "b --- c")
+
+
+def test_seconds_grow_with_what_is_asked():
+    one = ChatRequest.parse(messages=["a"], reply_tokens=10)
+    assert room.seconds(one) == 66 and room.seconds(replace(one, reply_tokens=100)) == 75
+    many = replace(one, messages=("a",) * 12, reply_tokens=100, second=settings_of(one))
+    assert room.seconds(many) == 40 + 50 + 180
+    assert room.seconds(many, [{}] * 11) == 40 + 50 + 15
+
+
+def test_the_programs_ask_the_same(monkeypatch):
+    """Over the API, also what its endpoints have no argument for."""
+    own = {"markers": ["No way"], "candidates": 3, "answer_tokens": 9, "rule": "cosmic", "layer": 2}
+    asked = ChatRequest.parse(**{**EDIT, **own}, messages=["a"], temperature=0.5)
+    client = MagicMock()
+    monkeypatch.setattr("gradio_client.Client", lambda _: client)
+    for program, kind in ((programs.chat_program, ChatRequest), (programs.client_program, Request)):
+        request = kind.parse(**{name: asked.to_json()[name] for name in kind.declared()})
+        exec(program(request, "http://x"), {})
+        given = client.predict.call_args.kwargs
+        given.pop("api_name")
+        assert with_direction(kind=kind, **given) == request
+
+
 @pytest.mark.parametrize(
     ("values", "says"),
     [
         ({"messages": ["a"] * 13}, "13 messages"),
         ({"messages": ["a" * 10_000]}, "too long"),
+        ({"messages": ["a\0"]}, "NUL"),
+        ({"messages": ["a\n---\nb"]}, "a line ---"),
         ({"messages": [1]}, "no texts"),
         ({"second": "[1]"}, "no object"),
         ({"second": {"evil": 1}}, "no object"),
         ({"second": {"model": "pirate"}}, "of pirate, the model cautious"),
         ({"second": {"strength": 99}}, "strength"),
-        ({"format": "plain", "messages": ["a", "b"]}, "chat template"),
+        ({"format": "plain", "messages": ["a", "b"]}, "chat template. Press New chat"),
         ({"temperature": -1}, "temperature"),
         ({"reply_tokens": 1_000}, "reply_tokens"),
     ],

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -112,6 +113,17 @@ def test_ribbons_are_random_directions_in_the_same_edit(method, monkeypatch):
     assert found[candidate.layer].bypass == pytest.approx(expected, rel=0.02, abs=0.02)
     same = {tuple(one.bypass) for one in found.values()}
     assert (len(same) == 1) == (method == "ablate"), "a random edit is the same for every layer"
+
+
+def test_fewer_edits_run_together_behind_long_prompts():
+    """A pass stays within its tokens, however many edits it could hold."""
+    known = SimpleNamespace(base=SimpleNamespace(scale=SimpleNamespace(tokens=(1,))))
+    for length, most in ((10, 8), (500, 4), (2048, 1), (9000, 1)):
+        groups = chance._groups(known, list(range(16)), [[0], [0] * length])
+        assert [one for group in groups for one in group] == list(range(16))
+        assert max(map(len, groups)) == most
+    known.base.scale.tokens = ()
+    assert chance._groups(known, [1, 2], [[0]]) == [[1], [2]]
 
 
 def test_the_ribbons_are_those_of_a_thousand_random_directions():

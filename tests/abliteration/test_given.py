@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from abliteration import given, vectors
 from abliteration.outcome import find, remove, search, take
-from abliteration.outcome.run import TAKING, editing, prepare
+from abliteration.outcome.run import editing, prepare
 from abliteration.vector_programs import TENSORS
 from abliteration_rooms import uploads
 from shared import files, models, owner, shelf
@@ -135,12 +135,21 @@ def bad_files(folder):
     yield struct.pack("<Q", 2**40) + b"{}", "cannot be read"
     yield b"", "cannot be read"
     yield b"PK\x03\x04" + bytes(60), "hold code that runs"
+    for begin in (b"\x80\x02", b"\x80\x04", b"\x93NUMPY\x01\x00"):
+        yield begin + b"{" * 60, "hold code that runs"
+    several = header + struct.pack("<QQ", 9, 0)
+    for number in range(9):  # all of them the same 400 bytes
+        several += struct.pack("<Q11sIQIQ", 11, b"direction.%d" % number, 1, 100, 0, 0)
+    yield several + bytes(600), "over one another"
     for tensors, says in (
         ({"direction.1": torch.tensor([1.0, float("nan")])}, "not finite"),
         ({"direction.1": torch.zeros(3)}, "all zero"),
         ({"direction.1": torch.ones(3), "direction.2": torch.ones(4)}, "differ in length"),
         ({"a": torch.ones(3), "b": torch.ones(3)}, "its tensors: “a”, “b”"),
         ({"direction.1": torch.full((3,), 3e38)}, "not finite"),
+        ({"layer.1": torch.ones(3), "direction": torch.eye(3) * torch.tensor([1.0, 0, 1])}, "Row 1 of"),
+        ({"layer.1": torch.ones(3), "direction": torch.full((2, 3), float("nan"))}, "Row 0 of"),
+        ({"layer.1": torch.ones(3), "direction": torch.ones(3)}, "no matrix"),
         ({"a": torch.ones(3, dtype=torch.int32)}, "none of floating point"),
     ):
         save_file(tensors, folder / "made.safetensors")
@@ -202,6 +211,15 @@ def test_a_vector_behind_the_last_block_belongs_to_the_model(tmp_path, monkeypat
             given.opened(name, 2, 2)
 
 
+def test_a_header_of_any_length_is_no_pickle(tmp_path):
+    """Its length, the first 8 bytes, begins as a pickle does."""
+    file = tmp_path / "a.safetensors"
+    for length in (0x280, 0x380, 0x480, 0x580):
+        head = b'{"direction.1":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'.ljust(length)
+        file.write_bytes(struct.pack("<Q", length) + head + struct.pack("<2f", 1, 2))
+        assert given.read(file).rows[2].tolist() == [1, 2]
+
+
 def test_a_made_thing_that_is_no_vector_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(owner, "visitor", lambda: "a")
     made = shelf.put(files.result_folder(), "model", "x", says="", parents=["a/b"], relation="merge")
@@ -214,7 +232,7 @@ def test_a_vector_that_does_not_fit_is_refused_before_prompts_are_read(tmp_path,
     monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("llama3"))
     save_file({"direction": torch.ones(7)}, tmp_path / "a.safetensors")
     asked = replace(ASKED, vector=uploads.upload_vector(str(tmp_path / "a.safetensors")))
-    for kind in TAKING:
+    for kind in ("find", "ablate", "measure", "features", "certificate", "export", "chat"):
         with pytest.raises(VisitorError, match="have 7 numbers"):
             list(prepare(kind, asked))
     list(prepare("optimise", asked))  # which finds its own
@@ -229,6 +247,12 @@ def test_a_matrix_is_of_a_model_with_as_many_layers(tmp_path, monkeypatch):
     for layers in (3, 6):
         with pytest.raises(VisitorError, match="5 rows"):
             given.opened(name, layers, 2)
+    save_file({"layer.1": torch.ones(2), "direction": torch.eye(4)[:, :2] + 1}, tmp_path / "a.safetensors")
+    name = uploads.upload_vector(str(tmp_path / "a.safetensors"))
+    for layers in (4, 3):
+        assert given.opened(name, layers, 2).units(layers).shape == (layers, 2)
+    with pytest.raises(VisitorError, match="“direction” has 4 rows"):
+        given.opened(name, 5, 2)
 
 
 def test_find_holds_the_file_against_what_it_finds(written, tmp_path, monkeypatch):

@@ -134,6 +134,11 @@ def test_transformer_lens_makes_the_edit(name, tmp_path):
     assert not torch.allclose(scope["logits"][0].float(), logits(loaded.model, ids), atol=1e-2)
 
 
+def test_a_name_of_this_page_alone_has_no_program():
+    for name, says in (("cautious", "opens in the demo alone"), ("a/b", "no ablation")):
+        assert says in vectors._notes({}, {"model": name, "read": ""}, {})
+
+
 def test_what_has_no_weights_is_refused(tmp_path):
     asked = Request.parse(**{**ASKED.to_json(), "method": "affine"})
     with pytest.raises(VisitorError, match="affine"):

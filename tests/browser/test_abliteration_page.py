@@ -176,9 +176,22 @@ def test_a_vector_file_and_a_conversation(browser, suite_url, tmp_path):
         expect(turns).to_have_count(2, timeout=90_000)
         expect(turns.nth(1).locator(".chat-second")).to_contain_text("nats", timeout=60_000)
         expect(turns.nth(1).locator("h2")).to_have_text("<img src=x onerror=alert(1)>")
+        expect(turns.nth(1).locator(".chat-second")).to_contain_text("vector file, every layer its own,")
+        expect(message).to_have_value("", timeout=30_000)
+        page.locator("#new-chat").click()  # with nothing to ask: the conversation goes, and nothing is asked
+        expect(page.locator("#chat")).to_contain_text("Write a message and press Send.", timeout=30_000)
+        expect(turns.first).not_to_be_visible()
+        message.fill("Hi again.")
+        message.press("Enter")
+        expect(turns).to_have_count(1, timeout=60_000)
+        expect(message).to_have_value("", timeout=30_000)
         message.fill("Bye.")
         page.locator("#new-chat").click()
-        expect(turns).to_have_count(1, timeout=60_000)
+        expect(turns.locator("h2")).to_have_text(["Bye."], timeout=60_000)
+        expect(message).to_have_value("", timeout=30_000)
+        page.locator("#run-chat").click()
+        expect(page.locator("#chat [role=alert]")).to_contain_text("There is no message.", timeout=30_000)
+        expect(turns.locator("h2")).to_be_visible()
 
 
 def test_one_feature_is_removed_and_held(page):

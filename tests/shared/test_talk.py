@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import GenerationConfig
 
-from shared import starts, talk
+from shared import choices, measure, starts, talk
 from shared.errors import VisitorError
 from shared.models import twin
 from tests import zoo
@@ -276,3 +276,23 @@ def test_a_start_is_taken_for_as_much_as_all_prompts_share():
     assert found.memory(2) is not found.cache and found.cache.layers[0].keys.shape[0] == 1
     assert starts.begun(model, [lead, [*lead, 9]]).tokens == 11, "the last token is left to run"
     assert not starts.begun(model, [lead[: starts.FEWEST], lead[: starts.FEWEST]]).tokens
+
+
+def test_a_mixture_that_asks_for_its_routers_logits_is_read_as_without(monkeypatch):
+    """Its balancing loss, which some passes' masks do not fit, is not made: greedy behind a start, packed
+    choices, continuations.
+    """
+    loaded = zoo.opened("qwen3_moe")
+    model = loaded.model
+    rows = [talk.prompt_ids(loaded, prompt) for prompt in PROMPTS[:2]]
+
+    def read():
+        choices._packs.pop(model, None)
+        *_, answers = talk.greedy(model, loaded.tokenizer, rows, 3)
+        logs = measure.continuation_log_probabilities(model, [(row, 2) for row in rows])
+        return [answer.ids for answer in answers], logs[0].tolist(), choices.packable(model)
+
+    expected = read()
+    assert expected[2] > 0
+    monkeypatch.setattr(model.config, "output_router_logits", True)
+    assert read() == expected

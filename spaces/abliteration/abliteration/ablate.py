@@ -197,9 +197,10 @@ def harmless_means(
 
     watched, rows = twin(model), directions.to(model.device, model.dtype)
     sums: dict[tuple[str, int], float] = {}
-    ends = torch.empty(0)  # of the batch that runs
+    ids = ends = torch.empty(0)  # of the batch that runs
 
     def keep(key: tuple[str, int], hidden: Tensor) -> None:
+        hidden = hidden.reshape(*ids.shape, -1)  # experts write a row for every token of the batch
         last = hidden[torch.arange(len(hidden), device=hidden.device), ends - 1]
         sums[key] = sums.get(key, 0.0) + float((last @ rows[key[1]]).sum())
 

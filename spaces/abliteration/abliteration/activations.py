@@ -16,7 +16,7 @@ from abliteration.trees import DEARER, Tree, trees
 from abliteration.trees import TOKENS as TREE
 from shared.errors import VisitorError
 from shared.models import twin
-from shared.starts import Start, begun
+from shared.starts import Start, begun, without_loss
 from shared.steps import last as finished
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def passes(
     if heads:  # the head is large: only where a prompt ends
         head: Any = watched.get_output_embeddings()
         head.register_forward_pre_hook(lambda _, hidden: (at_end(hidden[0])[:, -1:],))
-    done = 0
+    done, spared = 0, without_loss(model)
     for batch in _batched(rest, last, copies, start, model):
         if below is not None:
             entering[:] = [batch.of(below.rest, copies)]
@@ -214,7 +214,7 @@ def passes(
         at = [copy * len(prompts) + index for copy in range(copies) for index in batch.chosen]
         with torch.inference_mode():
             if heads:
-                logits = watched(batch.ids, **batch.settings).logits[:, 0].float()
+                logits = watched(batch.ids, **batch.settings, **spared).logits[:, 0].float()
                 for index, row in zip(at, logits.log_softmax(-1).cpu(), strict=True):
                     log_p[index] = row
             else:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from abliteration import data
 from abliteration.ablate import together
-from abliteration.activations import Below, belows, first_tokens
+from abliteration.activations import BATCH_TOKENS, Below, belows, first_tokens
 from abliteration.edit import Edit
 from abliteration.numbers import short
 from abliteration.select import Candidate, both_of, steering
@@ -121,9 +121,10 @@ def _edits(known: Study, edits: list[Edit], few: Few) -> list[tuple[float, float
     base, found = known.base, []
     norms = known.anatomy.family.post_norms is not None  # there a run-time edit is not that of the weights
     apart = norms or any(edit.method == "norm_preserving" for edit in edits)
-    for some in [[edit] for edit in edits] if apart else _groups(known, edits):
+    prompts = [*few[0], *few[1]]
+    for some in [[edit] for edit in edits] if apart else _groups(known, edits, prompts):
         edited = leaving(known, some[0]) if apart else together(known.loaded.model, known.anatomy, some)
-        for log_p in first_tokens(edited, [*few[0], *few[1]], copies=len(some))[0].chunk(len(some)):
+        for log_p in first_tokens(edited, prompts, copies=len(some))[0].chunk(len(some)):
             positive, after = both_of(log_p, len(few[0]))
             spared = base.spared()[: len(after)]
             spared = spared if spared.any() else ~spared
@@ -136,7 +137,7 @@ def _edits(known: Study, edits: list[Edit], few: Few) -> list[tuple[float, float
 def _pushed(known: Study, steps: list[Edit], prompts: list[list[int]], below: Below | None) -> list[float]:
     """Induced score of each step."""
     base, found = known.base, []
-    for some in _groups(known, steps):
+    for some in _groups(known, steps, prompts):
         stepped = together(known.loaded.model, known.anatomy, some)
         if base.scale.tokens:
             read = first_tokens(stepped, prompts, copies=len(some), below=below)[0].chunk(len(some))
@@ -147,9 +148,12 @@ def _pushed(known: Study, steps: list[Edit], prompts: list[list[int]], below: Be
     return found
 
 
-def _groups(known: Study, edits: list[Edit]) -> list[list[Edit]]:
-    """Edits that run in one pass: only one where the score is not of the first tokens."""
-    count = TOGETHER if known.base.scale.tokens else 1
+def _groups(known: Study, edits: list[Edit], prompts: list[list[int]]) -> list[list[Edit]]:
+    """Edits that run in one pass: only one where the score is not of the first tokens, and no more than a
+    pass of the longest prompt holds.
+    """
+    fit = BATCH_TOKENS // max(map(len, prompts))
+    count = max(1, min(TOGETHER, fit)) if known.base.scale.tokens else 1
     return [edits[start : start + count] for start in range(0, len(edits), count)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -24,7 +25,7 @@ EDIT = (*DIRECTION, "method", "strength", "kernel", "markers")
 
 def _messages(_: str, value: Any) -> tuple[str, ...]:
     if isinstance(value, str):
-        value = f"\n{value}\n".replace("\r\n", "\n").split(f"\n{BETWEEN}\n")
+        value = re.split(f"^{BETWEEN}$", value.replace("\r\n", "\n"), flags=re.MULTILINE)
     if not isinstance(value, (list, tuple)) or not all(isinstance(one, str) for one in value):
         raise VisitorError("The messages are no texts.", "Give a list of texts.")
     messages = tuple(one.strip() for one in value if one.strip())
@@ -32,7 +33,14 @@ def _messages(_: str, value: Any) -> tuple[str, ...]:
         raise VisitorError(
             f"The conversation has {len(messages)} messages.", f"Begin a new one: at most {MAX_MESSAGES} fit."
         )
-    if any(len(one) > sets.MAX_CHARACTERS or "\0" in one for one in messages):
+    if any(BETWEEN in one.splitlines() for one in messages):
+        raise VisitorError(
+            f"A message has a line {BETWEEN}, which stands between two messages.",
+            "Give two messages, or write the line in another way.",
+        )
+    if any("\0" in one for one in messages):
+        raise VisitorError("A message holds the character NUL.", "Leave it out.")
+    if any(len(one) > sets.MAX_CHARACTERS for one in messages):
         raise VisitorError("A message is too long.", f"Shorten it to {sets.MAX_CHARACTERS:,} characters.")
     return messages
 
@@ -82,7 +90,7 @@ class ChatRequest(Request):
         if made.format == "plain" and len(made.messages) > 1:
             raise VisitorError(
                 "A conversation needs the model's chat template.",
-                "Send one message alone, or choose the format chat.",
+                "Press New chat to send one message alone, or choose the format chat.",
             )
         if made.second and made.second.get("model") != made.model:
             raise VisitorError(

@@ -26,8 +26,10 @@ MAX_BYTES, MAX_VECTORS, MAX_STRINGS = 32_000_000, 1_000, 100_000
 FROM_FILE = "vector file"
 """Where an edit's direction is from, instead of a projection."""
 ENDINGS = (".safetensors", ".gguf")
-_PICKLED = (b"PK\x03\x04", b"\x80\x02", b"\x80\x04", b"\x80\x05", b"\x93NUM")
-"""How torch's and NumPy's files begin."""
+_PICKLED = (b"PK\x03\x04", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"\x93NUM")
+"""How torch's and NumPy's files begin. A safetensors file begins with its header's length, which may begin
+alike.
+"""
 _BEHIND = re.compile(r"(?:direction\.|blocks\.(?=\d+\.hook_resid_post$))(\d{1,3})(?:\.hook_resid_post)?")
 _READ = re.compile(
     r"(?:(?:difference|layer|layers)\.|blocks\.(?=\d+\.hook_resid_pre$))(\d{1,3})(?:\.hook_resid_pre)?"
@@ -93,7 +95,7 @@ class Given:
         import torch
 
         places = range(layers) if asked is None else [asked] * layers
-        if self.edited is not None and len(self.edited) == layers:
+        if self.edited is not None:
             return torch.nn.functional.normalize(self.edited[list(places)], dim=-1)
         return torch.nn.functional.normalize(torch.stack([self.raw(place) for place in places]), dim=-1)
 
@@ -125,6 +127,11 @@ def opened(name: str, layers: int, width: int) -> Given:
             f"The file's matrix has {found.stacked:,} rows, the model {layers:,} layers.",
             f"Give one row a layer, {layers:,} or {layers + 1:,} of them, or one vector alone.",
         )
+    if found.edited is not None and len(found.edited) not in (layers, layers + 1):
+        raise VisitorError(
+            f"The file's “direction” has {len(found.edited):,} rows, the model {layers:,} layers.",
+            "Give it one row a layer, or leave it out: the vectors beside it are then taken.",
+        )
     deepest = max((layer for layer in found.rows if layer is not None), default=0)
     kept = {layer: row for layer, row in found.rows.items() if layer is None or layer < layers}
     if deepest > layers or not kept:
@@ -132,7 +139,7 @@ def opened(name: str, layers: int, width: int) -> Given:
             f"The file has a vector for layer {deepest}, the model's layers are 0 to {layers - 1}.",
             "Choose the model that they were found in.",
         )
-    return replace(found, rows=kept)
+    return replace(found, rows=kept, edited=None if found.edited is None else found.edited[:layers])
 
 
 def cosines(file: Given, found: Directions, position: int) -> list[float | None]:
@@ -187,11 +194,20 @@ def read(path: Path) -> Given:
         raise VisitorError("The file's vectors are all zero.", _REMEDY)
     own = tensors.get("direction") if len(tensors) > 1 else None
     width = len(next(iter(kept.values())))
-    if own is None or own.ndim != 2 or own.shape[1] != width:
+    if own is None or stacked or None in kept:
         return Given(kept, stacked=stacked)
+    if own.ndim != 2 or own.shape[1] != width:
+        raise VisitorError(
+            f"The file's “direction” is no matrix with rows of {width:,} numbers.",
+            "Correct it, or leave “direction” out: the vectors beside it are then taken.",
+        )
     lengths = own.float().norm(dim=-1)
-    if not bool(torch.isfinite(lengths).all()) or not bool((lengths > SMALLEST).all()):
-        return Given(kept)
+    bad = (~(torch.isfinite(lengths) & (lengths > SMALLEST))).nonzero().flatten().tolist()
+    if bad:
+        raise VisitorError(
+            f"Row {bad[0]} of the file's “direction” is zero or not finite.",
+            "Correct it, or leave “direction” out: the vectors beside it are then taken.",
+        )
     return Given(kept, own.float())
 
 
@@ -205,14 +221,15 @@ def _tensors(path: Path) -> dict[str, Tensor]:
     if path.stat().st_size > MAX_BYTES:
         raise VisitorError(f"The file has more than {MAX_BYTES // 1_000_000} MB.", _REMEDY)
     with path.open("rb") as handle:
-        begin = handle.read(4)
-    if begin.startswith(_PICKLED):
+        begin = handle.read(9)
+    length = int.from_bytes(begin[:8], "little")
+    if begin.startswith(_PICKLED) and not (begin[8:] == b"{" and length <= path.stat().st_size - 8):
         raise VisitorError(
             "The file is torch's or NumPy's own, which may hold code that runs when it is opened.",
             "Save its tensor with safetensors.torch.save_file, and upload that.",
         )
     try:
-        tensors = _gguf(path.read_bytes()) if begin == b"GGUF" else _safetensors(path)
+        tensors = _gguf(path.read_bytes()) if begin.startswith(b"GGUF") else _safetensors(path)
     except (ValueError, struct.error, OverflowError, UnicodeDecodeError) as error:
         raise VisitorError(f"The vector file cannot be read: {str(error)[:80]}.", _REMEDY) from error
     if len(tensors) > 1:
@@ -311,12 +328,16 @@ def _gguf(data: bytes) -> dict[str, Tensor]:
         stated.append((name, shape[::-1], cursor.take("I"), cursor.take("Q")))
     start = math.ceil(cursor.at / alignment) * alignment
     found: dict[str, Tensor] = {}
+    held = start
     for name, shape, kind, offset in stated:
         if kind not in _FORMS:
             raise ValueError("its vectors are quantized: F32, F16, BF16 and F64 are read")
         numbers, form = math.prod(shape), np.dtype(_FORMS[kind])
+        held += numbers * form.itemsize
         if start + offset + numbers * form.itemsize > len(data):
             raise ValueError("a tensor goes beyond its end")
+        if held > len(data):  # else a small file would hold as much as it says
+            raise ValueError("its tensors lie over one another")
         values = np.frombuffer(data, form, numbers, start + offset).reshape(shape)
         if kind == _BF16:
             found[name] = torch.from_numpy(values.astype(np.int16)).view(torch.bfloat16)

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from abliteration.bench_request import BenchRequest
 from abliteration.chat_request import ChatRequest
 from abliteration.forensics_request import ForensicsRequest
 from abliteration.request import Request
 from shared.rules import LIKELIER
+
+ASIDE = ("rule", "candidates", "markers", "answer_tokens")
+"""Settings of an edit that its endpoints take within the direction alone."""
 
 
 def client_program(request: Request, address: str) -> str:
@@ -19,7 +23,7 @@ def client_program(request: Request, address: str) -> str:
         request: of the figure.
         address: of the demo.
     """
-    direction = {name: value for name, value in request.direction().items() if value not in (None, [])}
+    direction = _direction(request)
     more = f", prompts={list(request.prompts)!r}" if request.prompts else ""
     return f"""\
 from gradio_client import Client
@@ -42,7 +46,7 @@ def chat_program(request: ChatRequest, address: str) -> str:
         request: of the figure.
         address: of the demo.
     """
-    direction = {name: value for name, value in request.direction().items() if value not in (None, [])}
+    direction = _direction(request)
     default, stated = ChatRequest().to_json(), request.to_json()
     more = "".join(
         f"    {name}={stated[name]!r},\n"
@@ -65,6 +69,17 @@ answer = client.predict(
 for turn in answer["turns"]:
     print(turn["base"]["text"], turn["edited"]["text"], turn["edited"]["kl"], sep="\\n")
 """
+
+
+def _direction(request: Request) -> dict[str, Any]:
+    """What the direction's argument takes along: the direction's own settings, and those that the endpoints
+    have no argument for, where they are not the default.
+    """
+    default, stated = Request().to_json(), request.to_json()
+    aside = {name: stated[name] for name in ASIDE if stated[name] != default[name]}
+    return {
+        name: value for name, value in {**request.direction(), **aside}.items() if value not in (None, [])
+    }
 
 
 def _left(request: Request) -> str:

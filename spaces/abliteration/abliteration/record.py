@@ -227,6 +227,11 @@ def replayed(record: Record, model: PreTrainedModel, anatomy: Anatomy) -> PreTra
             f"{record.model[:60]} has {anatomy.layers} of {anatomy.width}.",
             "Name the model that the edit was made for.",
         )
+    if anatomy.mixture and edit.method != "ablate":
+        raise VisitorError(
+            f"The edit is {edit.method}, of a dense model; {record.model[:60]} is a mixture of experts.",
+            "Name the model that the edit was made for.",
+        )
     missing = set(edit.folds or {}) | set(edit.reads or {})
     if edit.reads is not None and not _fits(edit, model, anatomy):
         raise VisitorError(

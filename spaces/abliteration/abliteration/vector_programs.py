@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from shared import experts, shelf
+
 if TYPE_CHECKING:
     from abliteration.architecture import Anatomy
     from abliteration.edit import Edit
@@ -33,14 +35,15 @@ LENS = ("llama", "mistral", "qwen2", "qwen3", "smollm3", "gemma", "phi3", "phi",
 
 
 def programs(name: str, anatomy: Anatomy, edit: Edit) -> dict[str, str]:
-    """The programs by library; none where the edit is no ablation.
+    """The programs by library; none where the edit is no ablation, or where the model's name opens on this
+    page alone.
 
     Args:
         name: of the model.
         anatomy: of it.
         edit: along the rows that the file holds.
     """
-    if edit.method != "ablate":
+    if edit.method != "ablate" or is_here_alone(name):
         return {}
     made = {"transformers": _transformers(name, anatomy, edit)}
     if set(anatomy.family.types) <= set(LENS):
@@ -48,6 +51,11 @@ def programs(name: str, anatomy: Anatomy, edit: Edit) -> dict[str, str]:
     if not anatomy.mixture:
         made["nnsight"] = _nnsight(name, anatomy, edit)
     return made
+
+
+def is_here_alone(name: str) -> bool:
+    """Whether a model's name is known to this suite alone: an expert's, or that of what was made here."""
+    return name in experts.NAMES or shelf.is_made(name)
 
 
 _WITHOUT = f"""\

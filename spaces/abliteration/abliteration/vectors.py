@@ -98,7 +98,12 @@ def _notes(found: Mapping[int, Tensor], facts: Mapping[str, str], made: Mapping[
             for one in made
         ),
     ]
-    if not made:
+    if not made and vector_programs.is_here_alone(facts["model"]):
+        lines.append(
+            "- No program: this model's name opens in the demo alone. Export the whole model, or name the "
+            "Hub id or folder of a copy, and the programs are written."
+        )
+    elif not made:
         lines.append("- No program: this edit is no ablation, and has no short form at run time.")
     layers = ", ".join(str(layer) for layer in found)
     return "\n".join([*lines, "", f"Layers with a vector: {layers}.", ""])

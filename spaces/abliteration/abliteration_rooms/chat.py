@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -21,20 +22,31 @@ from abliteration_rooms.controls import (
     is_done,
     open_tab,
     show,
-    with_cost,
 )
 from shared import gpu, page
 from shared.errors import VisitorError
 from shared.figure import Figure
-from shared.room import LIGHT, Data, Room, Values, cancel_button
+from shared.room import LIGHT, Data, Room, Values, cancel_button, say_cost
 from shared.steps import last, paced
 
-SECONDS = 90
-"""GPU seconds to ask for; not measured on ZeroGPU yet, so generous."""
+SECONDS, FOR_AN_EDIT, FOR_A_TOKEN = 40, 25, 0.05
 NONE, STORED = ("no second edit", ""), "the best ablation of the stored search"
 
 
-@gpu.on_gpu(duration=lambda *_, **__: SECONDS)
+def seconds(request: ChatRequest, known: Sequence[data.Turn] = ()) -> int:
+    """GPU seconds to ask for, by the edits and by the tokens that all models may write; not measured on
+    ZeroGPU yet, so generous.
+
+    Args:
+        request: of the run.
+        known: turns that are answered already.
+    """
+    edits = 2 if request.second else 1
+    tokens = max(1, len(request.messages) - len(known)) * request.reply_tokens * (1 + edits)
+    return SECONDS + FOR_AN_EDIT * edits + math.ceil(FOR_A_TOKEN * tokens)
+
+
+@gpu.on_gpu(duration=seconds)
 def compute(request: ChatRequest, known: Sequence[data.Turn]) -> Iterator[Data]:
     """The part of a run that has the GPU."""
     yield from paced(outcome.chat(request, known), is_done)
@@ -76,7 +88,8 @@ def request_of(**values: Any) -> ChatRequest:
 
 
 def going_on(request: ChatRequest, shown: Any) -> tuple[ChatRequest, list[data.Turn]]:
-    """The conversation that the page shows with further messages, and the turns of it that stay.
+    """The conversation that the page shows with further messages, and the turns of it that stay: those that
+    all models have answered to the end, so that a link asks the same again.
 
     Answers of other settings are not kept: the messages are then asked anew.
 
@@ -90,10 +103,10 @@ def going_on(request: ChatRequest, shown: Any) -> tuple[ChatRequest, list[data.T
     if not talked(shown):
         return request, []
     turns = [turn for turn in shown["turns"] if turn["done"]]
-    before = ChatRequest.parse(**shown["request"])
-    messages = (*before.messages[: len(turns)], *request.messages)
-    whole = ChatRequest.parse(**{**request.to_json(), "messages": list(messages)})
-    same = replace(whole, messages=before.messages) == before
+    messages = [*(turn["message"] for turn in turns), *request.messages]
+    whole = ChatRequest.parse(**{**request.to_json(), "messages": messages})
+    # not parsed: what it names may have expired since
+    same = {**whole.to_json(), "messages": shown["request"]["messages"]} == shown["request"]
     return whole, turns if same else []
 
 
@@ -135,7 +148,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatReques
             **bare,
         )
         send = gr.Button(
-            with_cost("Send", SECONDS),
+            "Send",
             variant="primary",
             scale=0,
             min_width=110,
@@ -156,7 +169,14 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatReques
     show(request, own)
 
     def run(asked: ChatRequest, values: Values) -> Iterator[Values]:
-        yield from controls.follow(figure, steps(asked), values)
+        if not str(values[message]).strip() and asked == room.parse(values):  # New chat, and nothing to ask
+            yield {figure: None, room.state: None, room.panel: None}
+            return
+        yield from emptied(controls.follow(figure, steps(asked), values))
+
+    def emptied(shown: Iterator[Values]) -> Iterator[Values]:
+        for step in shown:
+            yield {**step, message: ""} if is_done(step[figure]) else step
 
     room = open_tab(
         demo,
@@ -168,9 +188,10 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatReques
         request=ChatRequest,
         own=own,
         buttons=(new, cancel),
+        outputs=[message],
         programs=programs_of,
         stopped=None,  # what was said until then stays
-        seconds=lambda *_: SECONDS,
+        seconds=lambda _, asked: seconds(asked),
     )
 
     def go_on(values: Values) -> Iterator[Values]:
@@ -179,13 +200,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room[ChatReques
             asked = replace(asked, messages=())
         shown = values[room.state]
         whole, known = going_on(asked, shown)
-        for step in controls.follow(figure, steps(whole, known) if asked.messages else steps(asked), values):
-            grown = step[figure]
-            if talked(shown) and not grown["drawable"]:  # what was said stays in view, and after an error
-                step[figure] = {**shown, "done": False, "progress": grown["progress"]}
-            yield {**step, message: ""} if is_done(grown) else step
+        grown = controls.follow(figure, steps(whole, known) if asked.messages else steps(asked), values)
+        for step in emptied(grown):
+            if talked(shown) and not step[figure]["drawable"]:  # what was said stays in view
+                step[figure] = {**shown, "done": False, "progress": step[figure]["progress"]}
+            yield step
 
-    room.connect([send.click, message.submit], go_on, outputs=[message])
+    room.connect([send.click, message.submit], go_on)
+    if gpu.on_zero_gpu():
+        say_cost(room, send, seconds)
     controls.kept.change(_choices, [controls.kept], [second], **LIGHT)
     return room
 

@@ -13,16 +13,17 @@ const CHAT_SIDES = ["base", "edited", "second"];
  * Open the view.
  * @param {unknown} _figure
  * @param {HTMLElement} panel
- * @returns {(data: Chat) => void}
+ * @returns {(data: Chat & {cancelled?: boolean}) => void}
  */
 export function openChat(_figure, panel) {
   const box = h("div", { class: "padded chat-turns" });
   panel.append(box);
-  return ({ turns, edit, second, mark, request }) => {
+  return ({ turns, edit, second, mark, request, cancelled }) => {
+    const end = cancelled ? ": cut, and left out of what follows" : " …";
     const names = {
       base: "the model as it is",
-      edited: second ? `${mark}: ${chatEditWords(edit)}` : mark,
-      second: second ? `second ${mark}: ${chatEditWords(second)}` : "",
+      edited: second ? `${mark}: ${chatEditWords(edit, request)}` : mark,
+      second: second ? `second ${mark}: ${chatEditWords(second, request.second)}` : "",
     };
     box.replaceChildren(
       h(
@@ -39,7 +40,7 @@ export function openChat(_figure, panel) {
           h(
             "div",
             { class: "chat-answers" },
-            CHAT_SIDES.map((side) => chatAnswer(side, names[side], turn, at > 0)),
+            CHAT_SIDES.map((side) => chatAnswer(side, names[side], turn, at > 0, end)),
           ),
         ),
       ),
@@ -54,9 +55,13 @@ function howChosen({ temperature = 0, chat_seed: seed = 0 }) {
     : "The likeliest token each time (greedy).";
 }
 
-/** @param {Edit} edit */
-function chatEditWords({ method, projection, layer, strength }) {
-  const where = projection === "causal" ? "every layer" : `layer ${layer}`;
+/**
+ * @param {Edit} edit
+ * @param {{vector?: string, layer?: number | null}} asked the settings that it is of
+ */
+function chatEditWords({ method, projection, layer, strength }, asked) {
+  const isEvery = projection === "causal" || (asked.vector && (asked.layer ?? null) === null);
+  const where = isEvery ? "every layer its own" : `layer ${layer}`;
   return `${method}, ${projection}, ${where}, strength ${brief(strength)}`;
 }
 
@@ -65,8 +70,9 @@ function chatEditWords({ method, projection, layer, strength }) {
  * @param {string} name
  * @param {Turn} turn
  * @param {boolean} isLater whether the answers before may differ
+ * @param {string} end what is said behind an unfinished answer's tokens
  */
-function chatAnswer(side, name, turn, isLater) {
+function chatAnswer(side, name, turn, isLater, end) {
   const reply = turn[side];
   if (!reply) return null;
   return h(
@@ -81,8 +87,8 @@ function chatAnswer(side, name, turn, isLater) {
     ),
     h("p", { class: "chat-text" }, chatText(reply)),
     side === "base"
-      ? h("p", { class: "chat-facts" }, endWords(turn, reply))
-      : h("p", { class: "chat-facts" }, partWords(turn, reply, isLater)),
+      ? h("p", { class: "chat-facts" }, endWords(turn, reply, end))
+      : h("p", { class: "chat-facts" }, partWords(turn, reply, isLater, end)),
   );
 }
 
@@ -106,9 +112,10 @@ function chatText({ text, parts, same = "", token = "", rest = "" }) {
 /**
  * @param {Turn} turn
  * @param {Reply} reply
+ * @param {string} end
  */
-function endWords(turn, { tokens, ended }) {
-  if (!turn.done) return `${plural(tokens, "token")} …`;
+function endWords(turn, { tokens, ended }, end) {
+  if (!turn.done) return `${plural(tokens, "token")}${end}`;
   return `${plural(tokens, "token")}${ended ? "" : ", cut there"}`;
 }
 
@@ -116,8 +123,9 @@ function endWords(turn, { tokens, ended }) {
  * @param {Turn} turn
  * @param {Reply} reply
  * @param {boolean} isLater
+ * @param {string} end
  */
-function partWords(turn, reply, isLater) {
+function partWords(turn, reply, isLater, end) {
   const { parts, kl } = reply;
   const where =
     parts === null || parts === undefined
@@ -127,5 +135,5 @@ function partWords(turn, reply, isLater) {
       : `parts at token ${parts + 1}`;
   const far =
     kl === undefined ? "" : ` · KL ${brief(kl)} nats${isLater ? " on the left one's text" : ""}`;
-  return `${endWords(turn, reply)} · ${where}${far}`;
+  return `${endWords(turn, reply, end)} · ${where}${far}`;
 }

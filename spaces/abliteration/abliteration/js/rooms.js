@@ -12,7 +12,7 @@ import { openLayers } from "./findview.js";
 import { openParetoView } from "./pareto.js";
 import { openReturn, openXray } from "./xray.js";
 
-/** @import { Drawable, Facts, Figure, View } from "../../../../shared/js/tabbed.js" */
+/** @import { Drawable, Extras, Facts, Figure, View } from "../../../../shared/js/tabbed.js" */
 /** @import { Ablate, Certificate, Chat, Export, FeatureEdit, Features, Find } from "./data.js" */
 /** @import { Measure, Optimise, Room } from "./data.js" */
 
@@ -22,10 +22,11 @@ import { openReturn, openXray } from "./xray.js";
  * @param {string} label for a screen reader
  * @param {string} empty words before the first run
  * @param {View<D>[]} views
+ * @param {Extras<D>} [extras]
  * @returns {Figure<D>}
  */
-function openRoom(label, empty, views) {
-  return openTabbed("abliteration", label, empty, views, roomFacts);
+function openRoom(label, empty, views, extras) {
+  return openTabbed("abliteration", label, empty, views, roomFacts, extras);
 }
 
 const FROM_FILE = "vector file"; // a projection's place where the direction came in a file
@@ -135,9 +136,12 @@ export function openCertificateRoom() {
 
 /** @returns {Figure<Chat>} */
 export function openChatRoom() {
-  return openRoom("A conversation with both models", "Write a message and press Send.", [
-    { name: "chat", label: "Chat", open: openChat },
-  ]);
+  return openRoom(
+    "A conversation with both models",
+    "Write a message and press Send.",
+    [{ name: "chat", label: "Chat", open: openChat }],
+    { forget: () => {}, keeps: true }, // New chat leaves nothing, an error what was said
+  );
 }
 
 /**

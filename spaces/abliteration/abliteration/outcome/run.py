@@ -35,11 +35,13 @@ EXACT: tuple[data.Kind, ...] = ("certificate", "export")
 """What is published is computed in float32 also on a GPU: bfloat16 hides what hooks and weights differ by."""
 MEASURED: tuple[data.Kind, ...] = ("ablate", "measure", "optimise", "export")
 """What an expert is compared with the model that its behaviour was never planted in for."""
-TAKING: tuple[data.Kind, ...] = ("find", "ablate", "measure", "features", "certificate", "export")
+TAKING: tuple[data.Kind, ...] = ("find", "ablate", "measure", "features", "certificate", "export", "chat")
 """What takes the direction of a vector file, or holds it against the one that is found."""
+EDITING: tuple[data.Kind, ...] = ("find", "ablate", "measure", "certificate", "export", "chat")
+"""What makes the edit that the request describes."""
 ASIDE = (
-    "This is found from the two sets: the vector file that is set counts in Remove, Measure, Features and "
-    "Take home."
+    "This is found from the two sets: the vector file that is set counts in Remove, Measure, Features, "
+    "Take home and Chat."
 )
 PROBES = 3
 """Prompts that hook and weights are compared on, and that the re-emergence curve averages over."""
@@ -91,6 +93,8 @@ def prepare(kind: data.Kind, request: Request, folder: Path | None = None) -> It
     loaded = models.load(request.model, exact=kind in EXACT)
     anatomy = inspect(loaded.model)
     check(request, anatomy)
+    if kind in EDITING:
+        anatomy.check_method(request.method)
     if request.vector and kind in TAKING:
         given.opened(request.vector, anatomy.layers, anatomy.width).layer(anatomy.layers, request.layer)
     if kind in MEASURED and request.model in experts.NAMES:
