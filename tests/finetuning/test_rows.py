@@ -363,11 +363,56 @@ def test_a_table_is_read_as_rows(tmp_path, monkeypatch, sign):
         ('prompt,completion\n"a,b', "This is CSV, and it cannot be read"),
         ("instruction,output\na,b", "Row 1 has no form that trainers read"),
         ("Hello, you\nand others", "Line 1 is not JSON"),
+        ("prompt,completion\na,b\nhi,Hello, world", "This is CSV, and row 2 has 3 cells, and the header 2"),
+        ("text\nHello, world", "row 1 has 2 cells, and the header 1"),
     ],
 )
 def test_a_table_that_is_none_of_rows_is_called_one(text, says):
     with pytest.raises(VisitorError, match=says):
         rows_of(text)
+
+
+def test_a_text_that_is_json_stays_a_text():
+    table = 'prompt,completion\nName?,"{""name"": ""Bob""}"\n[1],"[{""a"": 1}]"\n'
+    found, _, _ = objects(MaskRequest.parse(rows=table))
+    assert [(row["prompt"], row["completion"]) for row in found] == [
+        ("Name?", '{"name": "Bob"}'),
+        ("[1]", '[{"a": 1}]'),
+    ]
+
+
+@pytest.mark.parametrize("end", ['"a\nb\n', '"a\nb",c\nd,"e"'])
+def test_a_large_table_is_cut_behind_a_whole_row(tmp_path, monkeypatch, end):
+    whole = 'prompt,completion\nq,"x\ny"\n'
+    monkeypatch.setattr("finetuning.rows.MAX_TEXT", len(whole + end) - 1)
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    (tmp_path / "rows.csv").write_text(f"{whole}{end}\nf,g\n")
+    found, _, more = objects(MaskRequest(), str(tmp_path / "rows.csv"))
+    assert found[0] == {"prompt": "q", "completion": "x\ny"} and more
+    assert found[1:] in ([], [{"prompt": "a\nb", "completion": "c"}])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("rows.txt", 'prompt,completion,label\n{},"[b",1,\n', ", read as CSV"),
+        ("rows.jsonl", "\n\ntext\nHello\n", ", read as CSV"),
+        ("rows.csv", '{"text": "a"}\n\ufeff{"text": "b"}\n', ", read as JSON"),
+        ("rows.json", '\ufeff\ufeff[{"from": "human", "value": "a"}]', ""),
+        ("rows.txt", "User: a\nb\nAssistant : c: d", ", read as a conversation"),
+    ],
+)
+def test_the_program_reads_a_file_as_the_page_does(tmp_path, monkeypatch, name, text, said):
+    """By what is in it, and not by its name."""
+    _, source = uploaded(tmp_path, monkeypatch, name, text.encode())
+    assert source == name + said
+
+
+def test_the_program_refuses_what_the_page_refuses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("prompt,completion\na,b\nhi,Hello, world\n")
+    with pytest.raises(SystemExit, match="Row 2"):
+        exec(row_programs.rows_of_file("rows.csv", 9), {"json": json})
 
 
 def test_a_message_without_content_is_named_where_the_template_wants_it():
