@@ -9,6 +9,7 @@ import json
 import pytest
 
 from shared import files, limits
+from shared.encodings import encoding_of_all
 from shared.errors import VisitorError
 from shared.suite import load_app
 from tests.finetuning.talks import TALKS
@@ -18,7 +19,7 @@ from finetuning import pairs, row_programs
 from finetuning.engine import mask
 from finetuning.request import MaskRequest
 from finetuning.row_forms import form
-from finetuning.rows import objects, read
+from finetuning.rows import guessed, objects, read
 from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest
 
@@ -316,8 +317,45 @@ def test_a_short_file_of_western_letters_is_read_and_named(tmp_path, monkeypatch
     polish = json.dumps({"text": "Zażółć gęślą"}, ensure_ascii=False)
     found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", polish.encode("cp1250"))
     assert (found[0]["text"], source) == ("Zażółć gęślą", "rows.jsonl, read as CP1250")
-    found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", '{"text": "Да"}'.encode("cp1251"))
-    assert (found[0]["text"], source) == ("Да", "rows.jsonl, read as CP1251")
+    found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", '{"text": "Привет"}'.encode("cp1251"))
+    assert (found[0]["text"], source) == ("Привет", "rows.jsonl, read as CP1251")
+    assert (
+        guessed(source) == "The file is not UTF-8. It is read as CP1251, which is guessed: check its accents."
+    )
+    assert not guessed("rows.txt, read as CSV, UTF-16") and not guessed("rows.jsonl")
+
+
+SHORT = {
+    "cp1250": ("ščuka", "kůň", "čas", "őszi", "Zażółć"),
+    "cp1251": ("Да", "небо", "Почему море?", "Вода мокрая"),
+    "cp1252": ("Fünf Äpfel", "très bien", "mañana", "garçon, où êtes", "“Größe” – it’s"),
+    "cp1253": ("γεια,ναι", "ναι", "καλημέρα κόσμε"),
+    "cp1254": ("şimdi", "Türkçe öğren"),
+    "cp1255": ("שלום", "שלום עולם"),
+    "cp1257": ("šeši", "tänan, sõber"),
+    "mac_roman": ("Zürich", "été très"),
+    "cp850": ("Zürich", "spät"),
+    "koi8_r": ("Привет", "Вода мокрая"),
+    "shift_jis": ("カタカナ",),
+    "gb18030": ("你好",),
+}
+READABLE = {
+    *("ščuka", "Zażółć", "Почему море?", "Вода мокрая", "Fünf Äpfel", "garçon, où êtes", "“Größe” – it’s"),
+    *("γεια,ναι", "καλημέρα κόσμε", "Türkçe öğren", "שלום עולם", "tänan, sõber", "été très"),
+}
+
+
+def test_a_short_file_is_read_rightly_or_not_at_all(tmp_path):
+    """Where pages tie it is refused; no text is read as another one."""
+    path, found = tmp_path / "rows.jsonl", set()
+    for page, texts in SHORT.items():
+        for text in texts:
+            path.write_bytes(data := f'{{"text": "{text}"}}'.encode(page))
+            encoding = encoding_of_all(path)
+            if encoding != "utf-8":
+                assert data.decode(encoding) == data.decode(page), (page, text, encoding)
+                found.add(text)
+    assert found >= READABLE and not found & {"Да", "šeši", "Zürich", "şimdi", "très bien"}
 
 
 @pytest.mark.parametrize(

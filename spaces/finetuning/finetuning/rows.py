@@ -107,6 +107,15 @@ def kind_of(name: str) -> str:
     return CSV if name.lower().endswith((".csv", ".tsv")) else JSON
 
 
+def guessed(source: str) -> str:
+    """What is to be said where a file of this name of a source was read in an encoding that is guessed at; ""
+    where it was not.
+    """
+    ways = source.partition(READ_AS)[2].split(", ")
+    found = next((way for way in ways if way and way not in KINDS and not way.startswith("UTF")), "")
+    return f"The file is not UTF-8. It is read as {found}, which is guessed: check its accents." * bool(found)
+
+
 def _check_whole(item: Any, number: int) -> None:
     """Refuse a row with half a character, which JSON can escape and no tokenizer reads."""
     try:
