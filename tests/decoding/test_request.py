@@ -106,7 +106,7 @@ def test_refused_values(values, sentence):
 
 
 def test_a_mark_of_order_that_the_model_shall_read_stays():
-    assert Request.parse(prompt="\ufeffOnce", system="\ufeffBe").prompt == "\ufeffOnce"
+    assert Request.parse(prompt="\ufeffOnce", system="\ufeffBe", chat=True).prompt == "\ufeffOnce"
     assert PairRequest.parse(prompt="\ufeffOnce", other="some/model").prompt == "\ufeffOnce"
     assert Request.parse(prompt="Once", model="\ufeffgpt2").model == "gpt2"
 

@@ -256,7 +256,7 @@ def test_repeated_text_and_what_a_reward_costs_are_told():
             "no prompt .question, answer.. Rename the column question",
         ),
         ({"rows": "Question,Answer\n1 + 1?,2"}, "This is CSV, and its columns .“Question”, “Answer”. are"),
-        ({"rows": "sea " * 40_000}, "The prompt of row 1 has"),
+        ({"rows": "sea " * 40_000}, "writes more than 100,000 characters"),
         ({"rows": '["a", 5]'}, "Row 2 is no prompt"),
         ({"rows": '{"prompt": " "}'}, "The prompt of row 1 is empty"),
         ({"rows": '{"prompt": "a", "messages": []}\n{"prompt": []}'}, "Row 2 has"),
