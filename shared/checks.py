@@ -12,11 +12,12 @@ from shared.limits import MAX_PROMPT_CHARACTERS
 
 def unmarked(value: Any) -> Any:
     """A value without the byte order mark that editors and spreadsheets put before a text, and that comes
-    along when the text is copied; a list without that of its texts.
+    along when the text is copied; a list or tuple without that of its texts. What is nothing else stays.
     """
-    if isinstance(value, list):
-        return [unmarked(one) if isinstance(one, str) else one for one in value]
-    return value.lstrip("\ufeff") if isinstance(value, str) else value
+    if isinstance(value, (list, tuple)):
+        items = [unmarked(one) if isinstance(one, str) else one for one in value]
+        return items if isinstance(value, list) else tuple(items)
+    return value.lstrip("\ufeff") or value if isinstance(value, str) else value
 
 
 def whole(low: int, high: int) -> Callable[[str, Any], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import re
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,6 +43,40 @@ RUN_SHARE = 0.8
 """Of the bytes past ASCII: are such letters at least, and stand beside another one. In texts of Latin letters
 they stand alone.
 """
+
+WESTERN = (
+    *("àâæçèéêëîïôœùûüÿ", "äöüß", "áéíñóúü¿¡", "áâãàçéêíóôõúü", "àèéìíòóùú", "åäöæøé", "ëéïèöüáóíú"),
+    "áðéíóúýþæö",
+)
+LANGUAGES = {
+    "cp1252": WESTERN,
+    "cp1250": (
+        *("ąćęłńóśźż", "áčďéěíňóřšťúůýž", "áäčďéíĺľňóôŕšťúýž", "áéíóöőúüű", "ăâîşţ", "čćđšž"),
+        "äöüß",
+    ),
+    "cp1254": ("çğışöüâîû",),
+    "cp1257": ("āčēģīķļņšūž", "ąčęėįšųūž", "äõöüšž"),
+    "mac_roman": WESTERN,
+}
+"""By page the letters of each of its languages: French, German, …; a short text is in one."""
+
+ALPHABETS = {
+    **dict.fromkeys(CYRILLIC, USUAL),
+    "cp1253": "αοιετσνηυρςάέίόή",
+    "cp1255": "יוהלאתרמשבםנ",
+    "cp1256": "اليمنرتوبة",
+    "cp874": "านรอกเงมยล",
+}
+"""By page the usual letters of an alphabet that has none of ASCII's."""
+LAST = "ςםןףץך"
+"""Letters that end a word and stand nowhere else in it."""
+FEWEST_LETTERS = 6
+LEAD = 0.2
+"""Of an alphabet by its usual letters: below so many letters, or so little before the next one, it is not
+guessed at.
+"""
+SIGNS = "’–—‘“”„…«»°€§\u00a0"
+"""Signs of any language; those from the fourth on stand between no two letters."""
 
 PIECE = 1 << 20
 
@@ -85,8 +120,8 @@ def encoding_of(path: Path) -> str:
 
 def encoding_of_all(path: Path) -> str:
     """As `encoding_of`, for a reader that leaves no byte aside: also of a text with too few letters past
-    ASCII to guess by. Where none of them is UTF-8, it is the page of Cyrillic letters or else of Latin ones
-    under which at least half of them are usual, Windows' western one (cp1252) where several are alike.
+    ASCII to guess by. Where none of them is UTF-8, it is the only page under which they are a text of one
+    language; "utf-8", which they are not, where none is or two differ.
 
     Raises:
         VisitorError: as `encoding_of`.
@@ -97,12 +132,63 @@ def encoding_of_all(path: Path) -> str:
     with path.open("rb") as file:
         head = file.read(SAMPLE)
     high = sum(byte > 127 for byte in head)
-    if not high or _broken(head) < high:  # UTF-8, and be it damaged
+    if not high or high >= FEWEST or _broken(head) < high:  # UTF-8, and be it damaged
         return found
-    if cyrillic := _cyrillic(head):
-        return cyrillic.replace("_", "-")
-    page = _latin(head)
-    return page if _usual(head, page) >= USUAL_SHARE * high else found
+    return (_alphabet(head) or _language(head) or found).replace("_", "-")
+
+
+def _alphabet(head: bytes) -> str:
+    """Of the pages of other alphabets the one under which clearly most letters are usual ones; "" for none,
+    or where letters past ASCII stand in a word with others.
+    """
+    words = [word for word in re.findall(rb"[A-Za-z\x80-\xff]+", head) if max(word) > 127]
+    if sum(map(len, words)) < FEWEST_LETTERS or any(min(word) < 128 for word in words):
+        return ""
+    shares = {page: _share(words, page) for page in ALPHABETS}
+    best = max(shares, key=lambda page: shares[page])
+    text = b" ".join(words)
+    others = [page for page in ALPHABETS if text.decode(page, "replace") != text.decode(best, "replace")]
+    return best if shares[best] >= max(USUAL_SHARE, *(shares[page] + LEAD for page in others)) else ""
+
+
+def _share(words: list[bytes], page: str) -> float:
+    """Of letters those that are usual under a page; 0 where one stands where it cannot: one that ends words
+    within a word, an accent at its beginning.
+    """
+    read = [word.decode(page, "replace") for word in words]
+    if any(unicodedata.combining(word[0]) or set(word[:-1]) & set(LAST) for word in read):
+        return 0.0
+    letters = "".join(read)
+    return sum(map(letters.count, ALPHABETS[page])) / len(letters)
+
+
+def _language(head: bytes) -> str:
+    """Of the pages of Latin letters the one under which all letters are of one language; "" for none, or
+    where two of them are other texts.
+    """
+    read = {page: head.decode(page, "replace") for page in LANGUAGES}
+    fits = [page for page, known in LANGUAGES.items() if any(_fits(read[page], one) for one in known)]
+    return fits[0] if len({read[page] for page in fits}) == 1 else ""
+
+
+def _fits(text: str, letters: str) -> bool:
+    """Whether what is past ASCII in a text can be of a language with these letters: small within words,
+    beside letters of ASCII or alone.
+    """
+    if any(len(word) > 1 and not re.search("[A-Za-z]", word) for word in re.findall(r"[^\W\d_]+", text)):
+        return False
+    for at, letter in enumerate(text):
+        if letter < "\x80":
+            continue
+        before, behind = text[at - 1 : at], text[at + 1 : at + 2]
+        if letter in SIGNS:
+            if SIGNS.index(letter) > 2 and before.isalpha() and behind.isalpha():
+                return False
+            continue
+        capital = letter.isupper() and before.isalpha() and (before + behind).upper() != before + behind
+        if letter.lower() not in letters or capital:
+            return False
+    return True
 
 
 def _cyrillic(head: bytes) -> str:

@@ -31,7 +31,14 @@ MAX_LINK_VALUES = 1_000
 
 
 def setting(
-    default: Any, check: Check, says: str, *, blank: bool = False, required: bool = False, link: str = ""
+    default: Any,
+    check: Check,
+    says: str,
+    *,
+    blank: bool = False,
+    required: bool = False,
+    exact: bool = False,
+    link: str = "",
 ) -> Any:
     """One field of a request.
 
@@ -41,9 +48,17 @@ def setting(
         says: the setting in one line, for the API's documentation; it goes on where "name: " ends.
         blank: whether an empty text is a value; otherwise it means the default.
         required: whether nothing, or an empty text, is refused by the check.
+        exact: whether a model reads the text as it is, so that a byte order mark before it stays.
         link: the setting's name in a link, where that is another.
     """
-    metadata = {"check": check, "says": says, "blank": blank, "required": required, "link": link}
+    metadata = {
+        "check": check,
+        "says": says,
+        "blank": blank,
+        "required": required,
+        "exact": exact,
+        "link": link,
+    }
     if isinstance(default, dict):
         return field(default_factory=lambda: dict(default), metadata=metadata)
     return field(default=default, metadata=metadata)
@@ -75,9 +90,12 @@ class Request:
                 not fit each other.
         """
         known = cls.declared()
-        values = {name: unmarked(value) for name, value in values.items()}
         for name in sorted(set(values) - set(known) - set(cls.DERIVED)):
             raise VisitorError(f"There is no setting “{name[:40]}”.", f"Known are: {', '.join(known)}.")
+        values = {
+            name: value if name in known and known[name].metadata["exact"] else unmarked(value)
+            for name, value in values.items()
+        }
         stated = {
             name: value
             for name, value in values.items()

@@ -83,6 +83,7 @@ def test_the_column_is_chosen():
         ("a.jsonl", '"a"\n{"b": ', "Line 2"),
         ("a.jsonl", '"a"\n{"prompt": "b"}', "list of texts"),
         ("a.csv", 'prompt\n"open', "could not be read"),
+        ("a.csv", "id,prompt\n1,a\n2,Hello, world", "row 2 has 3 cells, and the header 2"),
     ],
 )
 def test_what_is_no_set_is_refused_with_what_to_do(name, text, said):

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from decoding import presets
+from decoding.pair.request import PairRequest
 from decoding.request import Request
 from shared import limits
 from shared.errors import VisitorError
@@ -102,6 +103,12 @@ def test_refused_strategies(strategies, sentence):
 def test_refused_values(values, sentence):
     with pytest.raises(VisitorError, match=sentence):
         make([{}], **values)
+
+
+def test_a_mark_of_order_that_the_model_shall_read_stays():
+    assert Request.parse(prompt="\ufeffOnce", system="\ufeffBe", chat=True).prompt == "\ufeffOnce"
+    assert PairRequest.parse(prompt="\ufeffOnce", other="some/model").prompt == "\ufeffOnce"
+    assert Request.parse(prompt="Once", model="\ufeffgpt2").model == "gpt2"
 
 
 def test_cross_limits():

@@ -93,6 +93,8 @@ def test_a_notebook_ends_texts_and_runs_with_what_unsloth_brings():
     assert "tokenizer.eos_token" in code and "except TypeError" in code
     assert "eos_token" not in code_of(notebook.unsloth(request, FIGURE)["cells"])
     intro = "".join(cells[0]["source"])
+    installed = next("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    assert installed == f'%pip install unsloth=={notebook.UNSLOTH} "transformers>=5"'  # no warmup_ratio there
     assert "half precision" in intro and "rounded scales" in intro
     orpo = notebook.unsloth(replace(request, objective="orpo", rows=json.dumps(ROWS)), FIGURE)
     assert "except ImportError" in code_of(orpo["cells"])

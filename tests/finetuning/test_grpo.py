@@ -20,7 +20,7 @@ from tests import zoo
 from tests.finetuning.grpo_cases import CASES, PROMPTS
 
 load_app("finetuning")
-from finetuning import grpo, grpo_programs, grpo_step, grpo_watch, losses, rewards
+from finetuning import grpo, grpo_programs, grpo_step, grpo_watch, losses, questions, rewards
 from finetuning.grpo_request import GrpoRequest
 from finetuning.lora import Cache, Net, adapted
 from finetuning.pairs import Text
@@ -251,6 +251,12 @@ def test_repeated_text_and_what_a_reward_costs_are_told():
     ("settings", "words"),
     [
         ({"rows": '{"question": "a"}'}, r"Row 1 has no prompt \(question\)"),
+        (
+            {"rows": "question,answer\n1 + 1?,2"},
+            "no prompt .question, answer.. Rename the column question",
+        ),
+        ({"rows": "Question,Answer\n1 + 1?,2"}, "This is CSV, and its columns .“Question”, “Answer”. are"),
+        ({"rows": "sea " * 40_000}, "writes more than 100,000 characters"),
         ({"rows": '["a", 5]'}, "Row 2 is no prompt"),
         ({"rows": '{"prompt": " "}'}, "The prompt of row 1 is empty"),
         ({"rows": '{"prompt": "a", "messages": []}\n{"prompt": []}'}, "Row 2 has"),
@@ -264,6 +270,11 @@ def test_repeated_text_and_what_a_reward_costs_are_told():
 def test_what_cannot_be_sampled_for_is_said_before_any_time_is_spent(settings, words):
     with pytest.raises(VisitorError, match=words):
         grpo.prepared(asked(**settings))
+
+
+def test_lines_with_another_end_of_line_are_questions():
+    assert questions.are_lines("What is a?\rWhat is b?\nWhat is c, then?")
+    assert not questions.are_lines("prompt,answer\na,b") and not questions.are_lines('{"prompt": "a"}')
 
 
 def test_a_model_without_template_continues_texts_and_is_not_asked_questions():

@@ -9,6 +9,7 @@ import json
 import pytest
 
 from shared import files, limits
+from shared.encodings import encoding_of_all
 from shared.errors import VisitorError
 from shared.suite import load_app
 from tests.finetuning.talks import TALKS
@@ -18,7 +19,7 @@ from finetuning import pairs, row_programs
 from finetuning.engine import mask
 from finetuning.request import MaskRequest
 from finetuning.row_forms import form
-from finetuning.rows import objects, read
+from finetuning.rows import guessed, objects, read
 from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest
 
@@ -316,8 +317,45 @@ def test_a_short_file_of_western_letters_is_read_and_named(tmp_path, monkeypatch
     polish = json.dumps({"text": "Zażółć gęślą"}, ensure_ascii=False)
     found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", polish.encode("cp1250"))
     assert (found[0]["text"], source) == ("Zażółć gęślą", "rows.jsonl, read as CP1250")
-    found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", '{"text": "Да"}'.encode("cp1251"))
-    assert (found[0]["text"], source) == ("Да", "rows.jsonl, read as CP1251")
+    found, source = uploaded(tmp_path, monkeypatch, "rows.jsonl", '{"text": "Привет"}'.encode("cp1251"))
+    assert (found[0]["text"], source) == ("Привет", "rows.jsonl, read as CP1251")
+    assert (
+        guessed(source) == "The file is not UTF-8. It is read as CP1251, which is guessed: check its accents."
+    )
+    assert not guessed("rows.txt, read as CSV, UTF-16") and not guessed("rows.jsonl")
+
+
+SHORT = {
+    "cp1250": ("ščuka", "kůň", "čas", "őszi", "Zażółć"),
+    "cp1251": ("Да", "небо", "Почему море?", "Вода мокрая"),
+    "cp1252": ("Fünf Äpfel", "très bien", "mañana", "garçon, où êtes", "“Größe” – it’s"),
+    "cp1253": ("γεια,ναι", "ναι", "καλημέρα κόσμε"),
+    "cp1254": ("şimdi", "Türkçe öğren"),
+    "cp1255": ("שלום", "שלום עולם"),
+    "cp1257": ("šeši", "tänan, sõber"),
+    "mac_roman": ("Zürich", "été très"),
+    "cp850": ("Zürich", "spät"),
+    "koi8_r": ("Привет", "Вода мокрая"),
+    "shift_jis": ("カタカナ",),
+    "gb18030": ("你好",),
+}
+READABLE = {
+    *("ščuka", "Zażółć", "Почему море?", "Вода мокрая", "Fünf Äpfel", "garçon, où êtes", "“Größe” – it’s"),
+    *("γεια,ναι", "καλημέρα κόσμε", "Türkçe öğren", "שלום עולם", "tänan, sõber", "été très"),
+}
+
+
+def test_a_short_file_is_read_rightly_or_not_at_all(tmp_path):
+    """Where pages tie it is refused; no text is read as another one."""
+    path, found = tmp_path / "rows.jsonl", set()
+    for page, texts in SHORT.items():
+        for text in texts:
+            path.write_bytes(data := f'{{"text": "{text}"}}'.encode(page))
+            encoding = encoding_of_all(path)
+            if encoding != "utf-8":
+                assert data.decode(encoding) == data.decode(page), (page, text, encoding)
+                found.add(text)
+    assert found >= READABLE and not found & {"Да", "šeši", "Zürich", "şimdi", "très bien"}
 
 
 @pytest.mark.parametrize(
@@ -363,11 +401,56 @@ def test_a_table_is_read_as_rows(tmp_path, monkeypatch, sign):
         ('prompt,completion\n"a,b', "This is CSV, and it cannot be read"),
         ("instruction,output\na,b", "Row 1 has no form that trainers read"),
         ("Hello, you\nand others", "Line 1 is not JSON"),
+        ("prompt,completion\na,b\nhi,Hello, world", "This is CSV, and row 2 has 3 cells, and the header 2"),
+        ("text\nHello, world", "row 1 has 2 cells, and the header 1"),
     ],
 )
 def test_a_table_that_is_none_of_rows_is_called_one(text, says):
     with pytest.raises(VisitorError, match=says):
         rows_of(text)
+
+
+def test_a_text_that_is_json_stays_a_text():
+    table = 'prompt,completion\nName?,"{""name"": ""Bob""}"\n[1],"[{""a"": 1}]"\n'
+    found, _, _ = objects(MaskRequest.parse(rows=table))
+    assert [(row["prompt"], row["completion"]) for row in found] == [
+        ("Name?", '{"name": "Bob"}'),
+        ("[1]", '[{"a": 1}]'),
+    ]
+
+
+@pytest.mark.parametrize("end", ['"a\nb\n', '"a\nb",c\nd,"e"'])
+def test_a_large_table_is_cut_behind_a_whole_row(tmp_path, monkeypatch, end):
+    whole = 'prompt,completion\nq,"x\ny"\n'
+    monkeypatch.setattr("finetuning.rows.MAX_TEXT", len(whole + end) - 1)
+    monkeypatch.setattr(files, "upload_folder", lambda: tmp_path)
+    (tmp_path / "rows.csv").write_text(f"{whole}{end}\nf,g\n")
+    found, _, more = objects(MaskRequest(), str(tmp_path / "rows.csv"))
+    assert found[0] == {"prompt": "q", "completion": "x\ny"} and more
+    assert found[1:] in ([], [{"prompt": "a\nb", "completion": "c"}])
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("rows.txt", 'prompt,completion,label\n{},"[b",1,\n', ", read as CSV"),
+        ("rows.jsonl", "\n\ntext\nHello\n", ", read as CSV"),
+        ("rows.csv", '{"text": "a"}\n\ufeff{"text": "b"}\n', ", read as JSON"),
+        ("rows.json", '\ufeff\ufeff[{"from": "human", "value": "a"}]', ""),
+        ("rows.txt", "User: a\nb\nAssistant : c: d", ", read as a conversation"),
+    ],
+)
+def test_the_program_reads_a_file_as_the_page_does(tmp_path, monkeypatch, name, text, said):
+    """By what is in it, and not by its name."""
+    _, source = uploaded(tmp_path, monkeypatch, name, text.encode())
+    assert source == name + said
+
+
+def test_the_program_refuses_what_the_page_refuses(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.csv").write_text("prompt,completion\na,b\nhi,Hello, world\n")
+    with pytest.raises(SystemExit, match="Row 2"):
+        exec(row_programs.rows_of_file("rows.csv", 9), {"json": json})
 
 
 def test_a_message_without_content_is_named_where_the_template_wants_it():

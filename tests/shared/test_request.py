@@ -36,6 +36,21 @@ def test_a_link_may_leave_to_the_form_what_has_no_default():
     assert Request.from_query("word=ho", {"word": "ha"}).word == "ho"
 
 
+def test_a_mark_of_order_is_dropped_where_no_model_reads_the_text():
+    mark = "\ufeff"
+    found = Request.parse(word=f"{mark}ha", times=f"{mark}4", marks=(f"{mark}a", "b"))
+    assert (found.word, found.times, found.marks) == ("ha", 4, ("a", "b"))
+    assert Request.parse(word="ha", marks=[f"{mark}a"]).marks == ("a",)
+    with pytest.raises(VisitorError, match="times is \ufeff"):  # and not the default in silence
+        Request.parse(word="ha", times=mark)
+
+    @dataclass(frozen=True)
+    class Read(request.Request):
+        prompt: str = setting("", lambda _, value: value, "what a model reads", exact=True)
+
+    assert Read.parse(prompt=f"{mark}a").prompt == f"{mark}a"
+
+
 def test_an_empty_text_is_a_value_where_the_setting_says_so():
     assert Request.parse(word="ha", ending="").ending == ""
     assert Request.parse(word="ha", marks="").marks == ()

@@ -145,7 +145,7 @@ class Request(request.Request):
         "chat", one_of(*FORMATS), "chat, the prompts in the model's chat template, or plain, as they are"
     )
     system: str = setting(
-        "", system_prompt, "system prompt of the chat; empty for what the template does without"
+        "", system_prompt, "system prompt of the chat; empty for what the template does without", exact=True
     )
     thinking: str = setting(
         "",

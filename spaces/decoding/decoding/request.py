@@ -46,7 +46,11 @@ class Request(request.Request):
     LINK_CHARACTERS: ClassVar[int] = 8_000  # most servers and proxies take no address of more than 8 KB
 
     prompt: str = setting(
-        "", _prompt, f"the text to continue, at most {limits.MAX_PROMPT_TOKENS:,} tokens", required=True
+        "",
+        _prompt,
+        f"the text to continue, at most {limits.MAX_PROMPT_TOKENS:,} tokens",
+        required=True,
+        exact=True,
     )
     model: str = setting(
         EMBEDDED_MODEL, _model, "Hub id of a causal language model with safetensors weights", blank=True
@@ -62,7 +66,9 @@ class Request(request.Request):
     )
     seed: int = setting(0, SEED, "seed of every strategy that draws")
     chat: bool = setting(False, flag, "whether to wrap the prompt in the model's chat template")
-    system: str = setting("", system_prompt, "system prompt of the chat; empty for the template's own")
+    system: str = setting(
+        "", system_prompt, "system prompt of the chat; empty for the template's own", exact=True
+    )
     thinking: str = setting(
         "",
         one_of("", "on", "off"),

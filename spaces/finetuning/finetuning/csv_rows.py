@@ -6,7 +6,7 @@ import csv
 import json
 from typing import Any
 
-from finetuning.row_forms import NAMED, TALKS, WANTED
+from finetuning.row_forms import NAMED, TALKS, WANTED, are_messages
 from shared import tables
 from shared.errors import VisitorError
 
@@ -16,6 +16,10 @@ SCHEMAS = (
     *NAMED,
 )
 """Columns by which a table is one of rows; what stands beside them comes along."""
+TEXTS = ("prompt", "completion", "chosen", "rejected", "text")
+SAID = (*TALKS, *TEXTS[:-1])
+"""Columns whose cells may be messages."""
+GIVEN = ("tools", "chat_template_kwargs")
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -35,19 +39,20 @@ def rows(text: str, *, cut: bool = False) -> list[dict[str, Any]]:
         return []
     known = any(set(schema) <= set(names) for schema in SCHEMAS)
     try:
-        found = tables.rows(text)
+        found = tables.rows(text, cut=cut)
     except csv.Error as error:
         if not known:
             return []
+        if isinstance(error, tables.TooManyCells):
+            raise VisitorError(
+                f"This is CSV, and {error}.", "Put a text that holds the delimiter in quotes."
+            ) from None
         raise VisitorError(
             f"This is CSV, and it cannot be read ({str(error)[:60]}).",
             "Save it again, with texts in quotes.",
         ) from None
     if known:
-        return [
-            {name: _cell(name, value) for name, value in row.items()}
-            for row in (found[:-1] if cut and len(found) > 1 else found)
-        ]
+        return [{name: _cell(name, value) for name, value in row.items()} for row in found]
     if len(names) > 1 and found and all(len(row) == len(names) for row in found):
         listed = ", ".join(f"“{name[:30]}”" for name in names[:5])
         raise VisitorError(f"This is CSV, and its columns ({listed}) are of no row that is known.", WANTED)
@@ -55,14 +60,15 @@ def rows(text: str, *, cut: bool = False) -> list[dict[str, Any]]:
 
 
 def _cell(name: str, value: str) -> Any:
-    """A cell's value: lists and objects are JSON, a label is a truth value, and what is empty beside the
-    texts is nothing.
+    """A cell's value: messages and what a template gets beside them are JSON, a label is a truth value, and
+    what is empty beside the texts is nothing. A text stays one, and be it JSON.
     """
     if name == "label":
         return TRUTHS.get(value.strip().lower(), value)
-    if value.lstrip()[:1] in ("[", "{"):
+    if name in (*SAID, *GIVEN) and value.lstrip()[:1] in ("[", "{"):
         try:
-            return json.loads(value)
+            read = json.loads(value)
         except (ValueError, RecursionError):
             return value
-    return value if value or name in ("prompt", "completion", "chosen", "rejected", "text") else None
+        return read if name in GIVEN or are_messages(read) else value
+    return value if value or name in TEXTS else None

@@ -130,6 +130,8 @@ class Provenance(TypedDict):
     revision: str
     template: str
     rows: str
+    guessed: NotRequired[str]
+    """What to say where a file's encoding is guessed at."""
     more: bool
     """Whether there are rows that were not read."""
     added: list[str]
@@ -290,7 +292,7 @@ class Trained(TypedDict):
     form: NotRequired[Literal["talks", "texts", "both"]]
     """Conversations or texts."""
     ignored: NotRequired[list[str]]
-    """What the objective does not read of the rows, in sentences."""
+    """What the objective does not read of the rows, in sentences; that a file's encoding is guessed."""
 
 
 class Learner(TypedDict):
@@ -455,6 +457,8 @@ class Questioned(TypedDict):
     prompts: int
     held_out: int
     source: str
+    guessed: NotRequired[str]
+    """What to say where a file's encoding is guessed at."""
     more: bool
     separate: bool
 

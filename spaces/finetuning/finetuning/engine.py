@@ -13,7 +13,7 @@ from finetuning.lint import Case, Seen
 from finetuning.lint_more import findings, verdict
 from finetuning.request import TRAINERS, MaskRequest
 from finetuning.row_forms import Row, refusal
-from finetuning.rows import read
+from finetuning.rows import guessed, read
 from finetuning.structure import layout, parts_of, renders
 from finetuning.tokenizer import Reader, Refused, opened
 from shared.errors import VisitorError
@@ -81,7 +81,7 @@ def mask(request: MaskRequest, upload: Any = None, token: str | None = None) -> 
     if not case.read:
         raise refusal(seen[0].row, seen[0].error)
     found = findings(case)
-    return {
+    answer: Mask = {
         "kind": "mask",
         "drawable": True,
         "done": True,
@@ -109,6 +109,9 @@ def mask(request: MaskRequest, upload: Any = None, token: str | None = None) -> 
             "versions": {name: importlib.metadata.version(name) for name in ("transformers", "tokenizers")},
         },
     }
+    if said := guessed(source):
+        answer["provenance"]["guessed"] = said
+    return answer
 
 
 def _pad(request: MaskRequest, reader: Reader) -> int | None:

@@ -20,6 +20,7 @@ from finetuning.grpo_watch import GrpoWatch
 from finetuning.lora import Adapter, Cache, Net, adapted, blocks
 from finetuning.pairs import Text
 from finetuning.questions import Questions
+from finetuning.rows import guessed
 from finetuning.snapshot import Snapshot, taken
 from finetuning.tokenizer import opened
 from finetuning.train import MAX_STEP_TOKENS
@@ -139,7 +140,7 @@ def _now(data: Grpo, began: float) -> Grpo:
 
 
 def _started(request: GrpoRequest, loaded: Loaded, asked: Questions, adapter: Adapter, net: Net) -> Grpo:
-    return {
+    started: Grpo = {
         "kind": "grpo",
         "drawable": True,
         "done": False,
@@ -176,6 +177,9 @@ def _started(request: GrpoRequest, loaded: Loaded, asked: Questions, adapter: Ad
         "progress": None,
         "seconds": 0.0,
     }
+    if said := guessed(asked.source):
+        started["questions"]["guessed"] = said
+    return started
 
 
 def _rounds(

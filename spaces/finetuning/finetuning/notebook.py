@@ -11,6 +11,11 @@ from finetuning.train_programs import named
 from finetuning.train_request import TrainRequest
 from shared import experts
 
+UNSLOTH = "2026.10.9"
+"""Before transformers 5 configs have warmup_ratio too, of which Unsloth makes 0.1 and which TRL no longer
+knows: no program could state it for both.
+"""
+
 
 def unsloth(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, Any]:
     """A notebook (nbformat 4.5) that trains with Unsloth on a GPU: the same rows and settings. Not run
@@ -26,7 +31,7 @@ def unsloth(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, Any]:
             f"# {name} with Unsloth\n\nThe rows and settings of a run in a Space, for a GPU. "
             f"{_differs(request)}",
         ),
-        ("code", "%pip install unsloth"),
+        ("code", f'%pip install unsloth=={UNSLOTH} "transformers>=5"'),
         *([("code", named(request.model).rstrip())] if request.model in experts.NAMES else []),
         (
             "code",

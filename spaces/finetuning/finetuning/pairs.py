@@ -9,7 +9,7 @@ from typing import Any, Literal
 from finetuning import masks, sets
 from finetuning.row_columns import PAIRS_WANTED, ignored, with_prompt
 from finetuning.row_forms import Row, form, refusal
-from finetuning.rows import objects
+from finetuning.rows import guessed, objects
 from finetuning.tokenizer import Reader, Refused
 from finetuning.train_request import TrainRequest
 from shared.errors import VisitorError
@@ -90,7 +90,7 @@ class Rows:
         left_out: numbers of rows that hold nothing to train on within max_length.
         more: whether there are rows that were not read.
         separate: whether the held-out rows are others than those trained on.
-        ignored: what the objective does not read of the rows, in sentences.
+        ignored: what the objective does not read of the rows, in sentences, behind what `rows.guessed` says.
     """
 
     train: tuple[Pair, ...]
@@ -150,7 +150,8 @@ def _read(request: TrainRequest, reader: Reader, upload: Any, token: str | None)
     held = tuple(pair for side in chosen for pair in side[:HELD_OUT])
     separate = len({pair.label for pair in train}) == len(sides)
     learnt = tuple(train if separate else usable)
-    return Rows(learnt, held, source, left_out, more, separate, ignored(given, request))
+    said = (*filter(None, [guessed(source)]), *ignored(given, request))
+    return Rows(learnt, held, source, left_out, more, separate, said)
 
 
 def unpaired(pairs: Sequence[Pair]) -> tuple[Pair, ...]:

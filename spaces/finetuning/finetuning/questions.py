@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from finetuning.csv_rows import SCHEMAS
 from finetuning.row_forms import form, refusal
 from finetuning.rows import Source, objects
 from finetuning.tokenizer import Reader, Refused
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from shared.models import Loaded
 
 WANTED = "Write questions, one a line, or rows with “prompt” and, where the reward needs it, “answer”."
+ASKS = ("question", "instruction", "query", "input")
+"""Columns by which datasets name what is asked."""
 LONGEST = 256
 """Tokens of a prompt."""
 LONGEST_ANSWER = 200
@@ -126,9 +130,12 @@ def _given(request: Asking, upload: Any, token: str | None) -> tuple[list[Any], 
 
 
 def are_lines(text: str) -> bool:
-    """Whether a text is one question a line: neither JSON nor a table of prompts."""
-    names = tables.header(text)[0]
-    return text[:1] not in ("[", "{") and names != ["prompt"] and not {"prompt", "answer"} <= set(names)
+    """Whether a text is one question a line: neither JSON nor a table; its columns may be refused."""
+    try:
+        names = {name.lower() for name in tables.header(text)[0]}
+    except csv.Error:
+        names = set()
+    return text[:1] not in ("[", "{") and not any(set(schema) <= names for schema in SCHEMAS)
 
 
 def _questions(rows: Sequence[Any], loaded: Loaded, reader: Reader) -> list[Question]:
@@ -149,7 +156,9 @@ def _question(row: Any, number: int, loaded: Loaded, reader: Reader) -> Question
         return _bounded(Question(number, prompt[-300:], tuple(plain_ids(loaded.tokenizer, prompt)), answer))
     if prompt is None and row.get("messages") is None and row.get("conversations") is None:
         keys = ", ".join(list(map(str, row))[:6]) or "no columns"
-        raise VisitorError(f"Row {number} has no prompt ({keys[:60]}).", WANTED)
+        asks = next((name for name in ASKS if name in row), "")
+        remedy = f"Rename the column {asks} to “prompt”." if asks else WANTED
+        raise VisitorError(f"Row {number} has no prompt ({keys[:60]}).", remedy)
     if prompt is not None:
         row = {"messages": prompt, "tools": row.get("tools")}
     talk = list(form(row, number).messages)

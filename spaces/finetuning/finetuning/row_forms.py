@@ -78,6 +78,12 @@ def is_message(value: dict[str, Any]) -> bool:
     )
 
 
+def are_messages(value: Any) -> bool:
+    """Whether a value is a conversation."""
+    listed = isinstance(value, list) and bool(value)
+    return listed and all(isinstance(one, dict) and is_message(one) for one in value)
+
+
 def form(item: Any, number: int) -> Row:
     """A row in its form.
 

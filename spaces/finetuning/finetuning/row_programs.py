@@ -7,9 +7,11 @@ from pprint import pformat
 from typing import Any
 
 from finetuning import sets
+from finetuning.csv_rows import GIVEN, SAID, TEXTS
 from finetuning.pairs import stored_source
-from finetuning.rows import READ_AS, Source, objects
+from finetuning.rows import CSV, JSON, KINDS, READ_AS, SPEAKERS, TALK, Source, kind_of, objects
 from finetuning.train_request import TrainRequest
+from shared import limits
 from shared.errors import VisitorError
 
 MOST_CHARACTERS = 30_000
@@ -54,19 +56,19 @@ def rows_of_dataset(request: Source) -> str:
     )
 
 
-def rows_of_file(name: str, limit: int) -> str:
-    """Lines of a program that read a file of JSON, JSON Lines or CSV, named as a source is, see
-    `rows.READ_AS`.
-    """
-    name, _, encoding = name.partition(READ_AS)
-    table = name.lower().endswith((".csv", ".tsv"))
-    ends = ', newline=""' if table else ""
+def rows_of_file(source: str, limit: int) -> str:
+    """Lines of a program that read a file as the run did, by the name of its source, see `rows.READ_AS`."""
+    name, _, said = source.partition(READ_AS)
+    ways = said.split(", ") if said else []
+    kind = next((way for way in ways if way in KINDS), kind_of(name))
+    encoding = next((way.lower() for way in ways if way not in KINDS), "utf-8")
+    ends = ', newline=""' if kind == CSV else ""
     places = [name, *(f"{folder}/{name}" for folder in TAKEN)]
     return (
         f"import os\n\nplaces = {places!r}\n"
         "path = next(filter(os.path.exists, places))\n"
-        f"text = open(path, encoding={encoding.lower() or 'utf-8-sig'!r}{ends}).read()\n"
-        f"{_CSV if table else _JSON}"
+        f'text = open(path, encoding={encoding!r}{ends}).read().lstrip("\\ufeff")\n'
+        f"{_READ[kind].replace('LIMIT', str(limit))}"
         f"rows = rows[: {limit}]\n"
     )
 
@@ -74,36 +76,61 @@ def rows_of_file(name: str, limit: int) -> str:
 _JSON = """try:
     rows = json.loads(text)
 except ValueError:  # JSON Lines
-    rows = [json.loads(line) for line in text.split("\\n") if line.strip()]
+    rows = [json.loads(line.lstrip("\\ufeff")) for line in text.split("\\n") if line.strip()]
 rows = rows if isinstance(rows, list) else [rows]
+if rows and all(isinstance(row, dict) and ("role" in row or "from" in row) for row in rows):
+    rows = [{"messages": rows}]
 """
-_CSV = """import csv
+_TALK = f"""import re
+
+names = {pformat(SPEAKERS, width=106, sort_dicts=False)}
+speaks = rf"^({{'|'.join(names)}})[ \\t]*:[ \\t]*"
+said = re.split(speaks, text.strip(), flags=re.I | re.M)[1:]
+talk = zip(said[::2], said[1::2])
+rows = [{{"messages": [{{"role": names[who.lower()], "content": words.strip()}} for who, words in talk]}}]
+"""
+_CSV = f"""import csv
 import io
 
+text = text.lstrip("\\r\\n")
 first = text.partition("\\n")[0].rstrip("\\r")
 if first[:-1] == "sep=":
     text, sign = text.partition("\\n")[2], first[-1]
 else:
     sign = max(",;\\t", key=first.count)
+csv.field_size_limit({limits.MAX_CELL_CHARACTERS})
+
+
+def are_messages(value):
+    return isinstance(value, list) and value and all(
+        isinstance(one, dict) and ("role" in one or "from" in one) for one in value
+    )
 
 
 def cell(name, value):
-    \"""Lists and objects are JSON, a label is a truth value, and what is empty beside texts is nothing.\"""
+    \"""Messages are JSON, a label is a truth value, and what is empty beside texts is nothing.\"""
     if name == "label":
-        return {"true": True, "1": True, "false": False, "0": False}.get(value.strip().lower(), value)
-    if value.lstrip()[:1] in ("[", "{"):
+        return {{"true": True, "1": True, "false": False, "0": False}}.get(value.strip().lower(), value)
+    given = name in {GIVEN!r}
+    if (given or name in {SAID!r}) and value.lstrip()[:1] in ("[", "{{"):
         try:
-            return json.loads(value)
+            read = json.loads(value)
         except ValueError:
             return value
-    return value if value or name in ("prompt", "completion", "chosen", "rejected", "text") else None
+        return read if given or are_messages(read) else value
+    return value if value or name in {TEXTS!r} else None
 
 
-rows = [
-    {name.strip(): cell(name.strip(), value) for name, value in row.items() if name and value is not None}
-    for row in csv.DictReader(io.StringIO(text, newline=""), delimiter=sign)
-]
+rows = []
+for number, row in enumerate(csv.DictReader(io.StringIO(text, newline=""), delimiter=sign), 1):
+    if any(value.strip() for value in row.pop(None, ())):
+        raise SystemExit(f"Row {{number}} has more cells than the header.")
+    named = {{name.strip(): value for name, value in row.items() if name and value is not None}}
+    rows.append({{name: cell(name, value) for name, value in named.items()}})
+    if number == LIMIT:
+        break
 """
+_READ = {CSV: _CSV, JSON: _JSON, TALK: _TALK}
 _PLAIN = '''def talk(value, names={}):
     """Messages with role and content."""
     said = json.loads(value) if isinstance(value, str) else value

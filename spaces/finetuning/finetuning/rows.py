@@ -11,12 +11,12 @@ from typing import Any, Protocol
 
 from finetuning import csv_rows
 from finetuning.request import MAX_ROWS, MAX_TEXT, MaskRequest
-from finetuning.row_forms import WANTED, Message, Row, form, is_message
+from finetuning.row_forms import WANTED, Message, Row, are_messages, form
 from shared import encodings, hub, shelf, web
 from shared.checks import unmarked
 from shared.errors import VisitorError
 
-JSON = (".json", ".jsonl")
+JSON_FILES = (".json", ".jsonl")
 """Files of the shelf that are read as an upload is; others as a table."""
 
 SPEAKERS = {
@@ -26,7 +26,12 @@ SPEAKERS = {
 }
 """Who speaks in a conversation that is pasted as text, `User: …`, by what stands before the colon."""
 READ_AS = ", read as "
-"""In the name of a source, between a file's name and its encoding where that is not UTF-8."""
+"""In the name of a source, between a file's name and how it was read: what it is where its name does not say
+so, and its encoding where that is not UTF-8.
+"""
+JSON, CSV, TALK = "JSON", "CSV", "a conversation"
+KINDS = (JSON, CSV, TALK)
+"""What a file of rows is."""
 _SPEAKS = re.compile(rf"^({'|'.join(SPEAKERS)})[ \t]*:[ \t]*", re.IGNORECASE | re.MULTILINE)
 
 
@@ -71,13 +76,14 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
         )
     if upload:
         path, source = web.file_of(upload)
-        text, cut, read_as = _text_of(path, source)
-        source += f"{READ_AS}{read_as}" if read_as else ""
-        found = list(_parsed(text, cut=cut))
-    elif shelf.is_made(request.dataset) and shelf.rows_of(request.dataset).suffix in JSON:
+        text, cut, encoding = _text_of(path, source)
+        found, kind = _parsed(text, cut=cut)
+        ways = [kind] * (kind != kind_of(source)) + [encoding] * bool(encoding)
+        source += f"{READ_AS}{', '.join(ways)}" if ways else ""
+    elif shelf.is_made(request.dataset) and shelf.rows_of(request.dataset).suffix in JSON_FILES:
         path, source = shelf.rows_of(request.dataset), request.dataset
         text, cut, _ = _text_of(path, path.name)
-        found = list(_parsed(text, cut=cut))
+        found, _ = _parsed(text, cut=cut)
     elif request.dataset:
         table, more = hub.dataset_rows(
             request.dataset, request.config or None, request.split, request.limit, token
@@ -85,7 +91,7 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
         split = "" if shelf.is_made(request.dataset) else f", {request.split}"
         return table.to_pylist()[: request.limit], f"{request.dataset}{split}", more
     elif request.rows.strip():
-        source, found = "pasted rows", list(_parsed(request.rows))
+        source, (found, _) = "pasted rows", _parsed(request.rows)
     else:
         raise VisitorError("There are no rows.", WANTED)
     if not found:
@@ -94,6 +100,20 @@ def objects(request: Source, upload: Any = None, token: str | None = None) -> tu
     for number, item in enumerate(kept, 1):
         _check_whole(item, number)
     return kept, source, cut or len(found) > request.limit
+
+
+def kind_of(name: str) -> str:
+    """What a file is by its name, see `KINDS`."""
+    return CSV if name.lower().endswith((".csv", ".tsv")) else JSON
+
+
+def guessed(source: str) -> str:
+    """What is to be said where a file of this name of a source was read in an encoding that is guessed at; ""
+    where it was not.
+    """
+    ways = source.partition(READ_AS)[2].split(", ")
+    found = next((way for way in ways if way and way not in KINDS and not way.startswith("UTF")), "")
+    return f"The file is not UTF-8. It is read as {found}, which is guessed: check its accents." * bool(found)
 
 
 def _check_whole(item: Any, number: int) -> None:
@@ -136,35 +156,36 @@ def _text_of(path: Path, name: str) -> tuple[str, bool, str]:
     return whole, True, named
 
 
-def _parsed(text: str, *, cut: bool = False) -> Iterator[Any]:
-    """The objects of a JSON list, of one object, of JSON Lines, of CSV, or of one conversation."""
+def _parsed(text: str, *, cut: bool = False) -> tuple[list[Any], str]:
+    """The objects of a JSON list, of one object, of JSON Lines, of CSV, or of one conversation; and which of
+    `KINDS` it is.
+    """
     if spoken := _spoken(text):
-        yield {"messages": spoken}
-        return
+        return [{"messages": spoken}], TALK
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
         if text.lstrip()[:1] not in ("[", "{") and (table := csv_rows.rows(text.lstrip("\r\n"), cut=cut)):
-            yield from table
-            return
-        for place, line in enumerate(io.StringIO(text, newline=None), 1):  # `splitlines` parts strings
-            if not line.strip():
-                continue
-            try:
-                yield json.loads(unmarked(line))
-            except (ValueError, RecursionError) as error:
-                words = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
-                raise VisitorError(
-                    f"Line {place} is not JSON ({words}): “{line.strip()[:40]}”.",
-                    "Give a JSON list, one JSON object on each line, or CSV with a header.",
-                ) from None
-        return
-    if isinstance(whole, list) and whole and all(isinstance(one, dict) and is_message(one) for one in whole):
-        yield {"messages": whole}
-    elif isinstance(whole, list):
-        yield from whole
-    else:
-        yield whole
+            return table, CSV
+        return list(_lines(text)), JSON
+    if are_messages(whole):
+        return [{"messages": whole}], JSON
+    return whole if isinstance(whole, list) else [whole], JSON
+
+
+def _lines(text: str) -> Iterator[Any]:
+    """The objects of JSON Lines."""
+    for place, line in enumerate(io.StringIO(text, newline=None), 1):  # `splitlines` parts strings
+        if not line.strip():
+            continue
+        try:
+            yield json.loads(unmarked(line))
+        except (ValueError, RecursionError) as error:
+            words = error.msg if isinstance(error, json.JSONDecodeError) else "too deep"
+            raise VisitorError(
+                f"Line {place} is not JSON ({words}): “{line.strip()[:40]}”.",
+                "Give a JSON list, one JSON object on each line, or CSV with a header.",
+            ) from None
 
 
 def _spoken(text: str) -> list[Message]:

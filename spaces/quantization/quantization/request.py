@@ -161,7 +161,9 @@ class Request(request.Request):
         256, whole(32, limits.MAX_CONTEXT), "tokens in a window; the second half of each is scored"
     )
     windows: int = setting(4, whole(1, limits.MAX_WINDOWS), "windows of the text to read, at most")
-    prompt: str = setting(PROMPT, _text(2_000), "what every row answers; empty for no answers", blank=True)
+    prompt: str = setting(
+        PROMPT, _text(2_000), "what every row answers; empty for no answers", blank=True, exact=True
+    )
     answer_tokens: int = setting(32, whole(1, limits.MAX_NEW_TOKENS), "longest answer")
     do_sample: bool = setting(
         False, flag, "whether to draw the answers, all with one seed, instead of taking the likeliest tokens"

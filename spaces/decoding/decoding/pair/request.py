@@ -23,7 +23,7 @@ def _as_decoded(name: str, says: str = "") -> Any:
         says: its sentence, where that is another.
     """
     known = Request.declared()[name]
-    more = {key: known.metadata[key] for key in ("blank", "required")}
+    more = {key: known.metadata[key] for key in ("blank", "required", "exact")}
     return setting(known.default, known.metadata["check"], says or known.metadata["says"], **more)
 
 

@@ -112,6 +112,8 @@ export interface Provenance {
   revision: string;
   template: string;
   rows: string;
+  /** What to say where a file's encoding is guessed at. */
+  guessed?: string;
   /** Whether there are rows that were not read. */
   more: boolean;
   added: string[];
@@ -267,7 +269,9 @@ export interface Trained {
   separate: boolean;
   /** Conversations or texts. */
   form?: "talks" | "texts" | "both";
-  /** What the objective does not read of the rows, in sentences. */
+  /**
+   * What the objective does not read of the rows, in sentences; that a file's encoding is guessed.
+   */
   ignored?: string[];
 }
 
@@ -422,6 +426,8 @@ export interface Questioned {
   prompts: number;
   held_out: number;
   source: string;
+  /** What to say where a file's encoding is guessed at. */
+  guessed?: string;
   more: boolean;
   separate: boolean;
 }

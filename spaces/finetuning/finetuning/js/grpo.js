@@ -87,7 +87,7 @@ function grpoProvenance({ provenance, questions, seconds, done, example }) {
 
 /** @param {Grpo} data */
 function grpoWarnings({ questions, cached, first, request, rounds }) {
-  const said = [];
+  const said = questions.guessed ? [questions.guessed] : [];
   if (!questions.separate)
     said.push("All prompts are the same, or there is one: what is measured is what is trained on.");
   if (questions.more) said.push("Only the first prompts were read; there are more.");

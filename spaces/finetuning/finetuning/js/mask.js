@@ -97,10 +97,12 @@ function maskProvenance({ provenance, rows }) {
 
 /** @param {Mask} data */
 function maskWarnings({ provenance }) {
-  const { added, eos } = provenance;
-  if (!added.length) return [];
-  return [
-    `The tokenizer did not know ${added.join(", ")}: added as tokens, as TRL’s clone_chat_template does;` +
-      ` EOS is ${eos}.`,
-  ];
+  const { added, eos, guessed } = provenance;
+  const said = guessed ? [guessed] : [];
+  if (added.length)
+    said.push(
+      `The tokenizer did not know ${added.join(", ")}: added as tokens, as TRL’s clone_chat_template does;` +
+        ` EOS is ${eos}.`,
+    );
+  return said;
 }
