@@ -34,6 +34,8 @@ from shared.request import setting
 
 MOST_TOKENS = 256
 """Of an answer, as lm-eval writes where a task says nothing."""
+MOST_METRICS = 8
+"""Of a task, each counted of what every filter takes."""
 MOST_STOPS = 16
 """Texts at which an answer ends."""
 MOST_WRITTEN = 60_000
@@ -163,6 +165,12 @@ def recipe_of(task: Mapping[str, Any], tokens: int) -> Recipe:
     listed = task.get("metric_list") or [{"metric": name} for name in USUAL[kind]]
     found: list[tuple[Metric, Match]] = []
     others: list[str] = []
+    named = [one["metric"] for one in listed]
+    if len(named) > MOST_METRICS or len(set(named)) < len(named):
+        raise VisitorError(
+            f"The task's metric_list has {len(named)} metrics, or one of them twice.",
+            f"Name at most {MOST_METRICS}, each once: of equal names lm-eval takes the last.",
+        )
     for one in listed:
         metric = known.get(one["metric"])
         if metric is None or one.get("aggregation", metric.aggregation) != metric.aggregation:
