@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from evaluation import task_run
+from evaluation import task_reading, task_run
 from evaluation.answer_filters import Filter, match_of
 from evaluation.task_finding import verdicts
 from evaluation.task_metrics import BY_KIND, apart, exchanged_p, f1, mcc, means, positives, tables, valued
@@ -187,22 +187,48 @@ def test_a_run_grows_and_its_first_sentence_says_whether_it_decides():
     assert verdicts(told, True)[0].startswith("b is worse than a: −40 points of exact_match by strict-match")
 
 
-def test_batches_end_with_the_time_that_is_left(monkeypatch):
-    monkeypatch.setattr(task_run.engine, "MAX_SECONDS", -1.0)
-    data = run(WholeTaskRequest.parse(models=["a"], limit=12), "gpt2")
-    assert len(data["documents"]) == 8 and "ended after" in data["stopped"]
-    assert all(one["answers"][0]["tokens"] == 1 for one in data["documents"])
+def test_a_batch_that_the_time_cuts_is_left_out_for_all_models():
+    """The second model's last answers are cut; counted they would be wrong ones."""
+    request = WholeTaskRequest.parse(models=["a", "b"], limit=10, tokens=24)
+    loaded = [zoo.opened(name) for name in ANIMALS]
+    planned = task_run.plan(request, loaded, whole_task(request))
+    for cut_at, count in (("a: documents 9", 8), ("b: documents 9", 8), ("b: documents 1", 0)):
+        now = [0.0]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(task_reading.time, "monotonic", lambda now=now: now[0])
+            for data in task_run.run(request, loaded, planned):
+                if data["progress"] and data["progress"]["label"].startswith(cut_at):
+                    now[0] = 1e9
+        assert len(data["documents"]) == count and "ended after 30 minutes" in data["stopped"]
+        assert all(len(one["answers"]) == 2 for one in data["documents"])
+        assert [one["of"] for one in data["scores"]] == [8] * 4 * bool(count)
+        assert ("No documents were answered by all" in data["verdicts"][0]) == (not count)
+
+
+@pytest.mark.parametrize("name", ["last words", "labels", "written"])
+def test_a_model_whose_likelihoods_are_no_numbers_is_named(name):
+    one = copy.deepcopy(zoo.opened("gpt2"))
+    next(one.model.parameters()).data[:] = float("nan")
+    text, rows = READ[name]
+    request = WholeTaskRequest.parse(models=["a"], yaml=text, rows=rows)
+    where = "a token of its answers" if name == "written" else "document 0"
+    with pytest.raises(VisitorError, match=f"gives {where} a likelihood that is no finite number"):
+        last(task_run.run(request, [one], task_run.plan(request, [one], whole_task(request))))
 
 
 WRITE = SCRIPTED["overlap"][0]
 
 
+def listed(metrics):
+    return WRITE[: WRITE.index("metric_list")] + f"metric_list: [{metrics}]"
+
+
 def metric(more):
-    return WRITE[: WRITE.index("metric_list")] + f"metric_list: [{{metric: exact_match, {more}}}]"
+    return listed(f"{{metric: exact_match, {more}}}")
 
 
-def filtered(step):
-    return WRITE + f"filter_list: [{{name: x, filter: [{step}, {{function: take_first}}]}}]"
+def filtered(step="{function: lowercase}", name="x"):
+    return WRITE + f"filter_list: [{{name: {name}, filter: [{step}, {{function: take_first}}]}}]"
 
 
 @pytest.mark.parametrize(
@@ -222,7 +248,12 @@ def filtered(step):
         (filtered("{function: regex, flags: 2}"), "settings that are not known"),
         (metric("hf_evaluate: true"), "is code that lm-eval loads"),
         (metric("regexes_to_ignore: x"), "exact_match has settings"),
-        (WRITE[: WRITE.index("metric_list")] + "metric_list: [{metric: ter}]", "counts by ter"),
+        (listed("{metric: ter}"), "counts by ter"),
+        (metric(f"regexes_to_ignore: {list('abcdefghijklmnopq')}"), "regexes_to_ignore has 17 patterns"),
+        (metric("regexes_to_ignore: [a, a]"), "one of them twice"),
+        (listed("{metric: bleu}, {metric: bleu}"), "metric_list has 2 metrics, or one of them twice"),
+        (listed(", ".join(f"{{metric: m{at}}}" for at in range(9))), "metric_list has 9 metrics"),
+        (filtered(name="x" * 61), "no name of up to 60"),
         (READ["last words"][0] + "filter_list: []", "filters answers, and its output_type"),
     ],
 )

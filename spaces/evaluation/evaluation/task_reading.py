@@ -4,6 +4,7 @@ end at the task's texts, targets behind a prompt, whole texts in windows.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from shared.measure import losses
 from shared.talk import check_vocabulary, context_limit, greedy, plain_ids, render_turns
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from evaluation.whole_task import Question, Recipe
@@ -159,20 +161,42 @@ def answered(
     loaded: Loaded, some: Sequence[Ready], recipe: Recipe, time_left: Lengths
 ) -> Iterator[float | list[Read]]:
     """What a model makes of some documents; before it, of answers that are written, the share of their
-    longest length.
+    longest length. Nothing where the time ends before: an answer that it cut would count as a wrong one.
 
     Args:
         loaded: the model, where it is to run.
         some: the documents.
         recipe: of the task.
-        time_left: answers end with it.
+        time_left: no document is read after it.
+
+    Raises:
+        VisitorError: a likelihood is no finite number.
     """
+    if time_left.over:
+        return
     if recipe.kind == "multiple_choice":
-        yield _chosen(loaded, some)
+        found = _chosen(loaded, some)
     elif recipe.kind == "generate_until":
         yield from _written(loaded, some, recipe, time_left)
+        return
     else:
-        yield [_scored(loaded, one) for one in some]
+        found = []
+        for one in some:
+            if time_left.over:
+                return
+            found.append(_scored(loaded, one))
+    for one, read in zip(some, found, strict=True):
+        logs = (*read.scored.sums, *read.scored.alone) if read.scored else (read.log,)
+        if not all(map(math.isfinite, logs)):
+            raise _broken(loaded, f"document {one.question.id}")
+    yield found
+
+
+def _broken(loaded: Loaded, where: str) -> VisitorError:
+    return VisitorError(
+        f"{loaded.id} gives {where} a likelihood that is no finite number.",
+        "Its weights may be broken, or too large for its precision: choose another model.",
+    )
 
 
 def _chosen(loaded: Loaded, some: Sequence[Ready]) -> list[Read]:
@@ -209,13 +233,20 @@ def _written(
     tokenizer = loaded.tokenizer
     until = stops(tokenizer, recipe.until)
 
+    def likeliest(scores: Tensor) -> Tensor:
+        if scores.isnan().any():
+            raise _broken(loaded, "a token of its answers")
+        return scores.argmax(-1)
+
     def enough(ids: Sequence[int]) -> bool:
-        return time_left.over or (bool(until) and cut(decoded(tokenizer, ids), until)[1])
+        return bool(until) and cut(decoded(tokenizer, ids), until)[1]
 
     answers: list[Any] = []
     for count, step in enumerate(
-        greedy(loaded.model, tokenizer, [one.prompt for one in some], recipe.tokens, enough=enough), 1
+        greedy(loaded.model, tokenizer, [one.prompt for one in some], recipe.tokens, likeliest, enough), 1
     ):
+        if time_left.over:
+            return
         answers = step
         if count % 8 == 0:
             yield count / recipe.tokens
