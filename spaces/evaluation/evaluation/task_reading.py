@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from shared.choices import Scored, alone_rows, scored
 from shared.errors import VisitorError
 from shared.items import NO_TEMPLATE, Row, pair_ids, row_of
-from shared.measure import losses
+from shared.measure import kept_logits, losses
 from shared.talk import check_vocabulary, context_limit, greedy, plain_ids, render_turns
 
 if TYPE_CHECKING:
@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from shared.models import Loaded
 
 LONGEST_WINDOW = 2_048
-"""Tokens of a window where the model states no length, as lm-eval's."""
-UNKNOWN = 10**9
-"""From which a tokenizer's longest text means that it states none."""
+"""Tokens of a window, or of a target, whose logits are held at once: lm-eval's where a model states none."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +108,12 @@ def prepared(loaded: Loaded, question: Question, recipe: Recipe, chat: bool) -> 
                 "Let it begin with other letters, or with the blank before it.",
             )
         _check(loaded, question, len(context) + len(target), limit)
+        if len(target) > LONGEST_WINDOW:
+            raise VisitorError(
+                f"The target of document {question.id} has {len(target):,} tokens; the limit is "
+                f"{LONGEST_WINDOW:,}.",
+                "Shorten it.",
+            )
         return Ready(question, windows=(((*context, *target), len(context)),))
     ids = plain_ids(loaded.tokenizer, text)
     if not ids:
@@ -141,8 +145,7 @@ def _rolled(loaded: Loaded, question: Question) -> tuple[tuple[tuple[int, ...], 
         )
     ids = plain_ids(tokenizer, question.targets[0])
     check_vocabulary(loaded.model, [first, *ids])
-    stated = context_limit(loaded) or tokenizer.model_max_length
-    longest = stated if stated < UNKNOWN else LONGEST_WINDOW
+    longest = min(context_limit(loaded) or tokenizer.model_max_length, LONGEST_WINDOW)
     found = [((int(first), *ids[:longest]), 1)]
     for start in range(longest, len(ids), longest):
         end = min(start + longest, len(ids))
@@ -219,7 +222,8 @@ def _scored(loaded: Loaded, ready: Ready) -> Read:
     for ids, start in ready.windows:
         row = torch.tensor([ids[:-1]], device=device)  # nothing asks what follows the last token
         with torch.inference_mode():
-            logits = model(row, use_cache=False).logits[0, start - 1 :]
+            keep = len(ids) - start
+            logits = model(row, use_cache=False, **kept_logits(model, keep)).logits[0, -keep:]
         wanted = torch.tensor(ids[start:], device=device)
         log -= float(losses(logits, wanted).sum())
         likeliest = likeliest and bool((logits.argmax(-1) == wanted).all())
@@ -271,6 +275,8 @@ def decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
 
 
 def cut(text: str, until: Sequence[str]) -> tuple[str, bool]:
-    """A text up to the first of some texts, and whether one of them is in it."""
-    places = [place for place in (text.find(one) for one in until) if place >= 0]
-    return (text[: min(places)], True) if places else (text, False)
+    """A text up to each of some texts in turn, as lm-eval cuts it, and whether one of them was in it."""
+    left = text
+    for one in until:
+        left = left.split(one, 1)[0]
+    return left, left != text
