@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from shared.errors import VisitorError
@@ -19,7 +20,7 @@ NONE = "none"
 MOST_FILTERS = 8
 """Filters of a task."""
 MOST_NAME = 60
-"""Characters of a filter's name."""
+"""Characters of a filter's name, and of a task's where it is shown."""
 MOST_PATTERNS = 16
 """Patterns that exact_match takes out."""
 MOST_STEPS = 8
@@ -157,6 +158,25 @@ def _check(name: str, step: str, settings: Mapping[str, Any]) -> None:
             f"The step {step} of the filter “{name[:40]}” has settings that are not known here.",
             f"It takes {', '.join(sorted(_ALLOWED[step])) or 'none'}.",
         )
+
+
+@lru_cache(maxsize=256)
+def _check_pattern(pattern: str) -> None:
+    searched([""], pattern)
+
+
+def check_patterns(filters: Sequence[Filter], matches: Sequence[Match]) -> None:
+    """Try every pattern of a task on nothing.
+
+    Raises:
+        VisitorError: as `rules.searched`.
+    """
+    for one in filters:
+        for step, settings in one.steps:
+            if step == "regex":
+                _check_pattern(settings.get("regex_pattern", GSM8K))
+    for pattern in {pattern: None for match in matches for pattern in match.without}:
+        _check_pattern(pattern)
 
 
 @dataclass(frozen=True)
