@@ -254,6 +254,12 @@ def test_intervals_are_scipys_and_a_model_against_itself_is_equal():
     assert valued(metric, means(logs[:1])).low is None and apart(metric, means([1]), means([2])).low is None
 
 
+def test_a_perplexity_that_is_no_number_is_refused():
+    """A text without blanks is one word of many tokens."""
+    with pytest.raises(VisitorError, match="word_perplexity is too large for a number"):
+        valued(of("loglikelihood_rolling", "word_perplexity"), means([-900, -1_200], [1, 1]))
+
+
 def test_a_run_grows_and_its_first_sentence_says_whether_it_decides():
     request = WholeTaskRequest.parse(models=["a", "b"], limit=10, tokens=3)
     loaded = [zoo.opened(name) for name in ANIMALS]
