@@ -125,11 +125,11 @@ def next_token_logits(model: PreTrainedModel, ids: Sequence[int] | Tensor, start
     keep = len(row) - start + 1
     inputs = row[None].to(model.get_input_embeddings().weight.device)
     with torch.inference_mode():
-        logits = model(inputs, use_cache=False, **_only(model, keep)).logits[0, -keep:-1]
+        logits = model(inputs, use_cache=False, **kept_logits(model, keep)).logits[0, -keep:-1]
     return logits.float()
 
 
-def _only(model: PreTrainedModel, keep: int | Tensor) -> dict[str, Any]:
+def kept_logits(model: PreTrainedModel, keep: int | Tensor) -> dict[str, Any]:
     """The arguments that spare the head of all other positions, and the balancing loss, where the model has
     them.
     """
@@ -190,7 +190,11 @@ def continuation_log_probabilities(
         ids = torch.tensor([[*row, *[0] * (width - len(row))] for row, _ in chosen])
         mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row, _ in chosen])
         check_vocabulary(model, ids)
-        inputs = {"attention_mask": mask.to(device), "use_cache": False, **_only(model, width - first + 1)}
+        inputs = {
+            "attention_mask": mask.to(device),
+            "use_cache": False,
+            **kept_logits(model, width - first + 1),
+        }
         with torch.inference_mode():
             logits = model(ids.to(device), **inputs).logits[:, first - 1 - width : -1]
         for place, (row, start), scores in zip(batch, chosen, logits, strict=True):

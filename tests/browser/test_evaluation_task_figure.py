@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
+from evaluation.finding import p_words
 from tests.browser.harness import axe_finds, check_svg, exported, figures, hostile, show
 
 SPACE = Path(__file__).parents[2] / "spaces" / "evaluation"
@@ -88,6 +89,11 @@ def test_it_grows_fails_and_holds_on_a_phone(open_page, browser, tmp_path) -> No
     page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
     expect(page.locator("[role=alert]")).to_contain_text("It failed.")
     page = open_page(STORED, width=360, scheme="dark")
+    titles = page.locator(".measures-panel .eval-whole").all_text_contents()
+    told = " ".join(titles)
+    assert told.count("(more is better)") == len(STORED["measures"]) and "…" not in told
+    said = page.locator(".measures-panel .eval-end").all_text_contents()
+    assert said == [f"p {p_words(one['p'])}" for one in STORED["differences"]]
     for view in VIEWS:
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360

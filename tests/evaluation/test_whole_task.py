@@ -5,19 +5,21 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import tempfile
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from scipy.stats import bootstrap
 
-from evaluation import task_run
+from evaluation import task_reading, task_run
 from evaluation.answer_filters import Filter, match_of
 from evaluation.task_finding import verdicts
 from evaluation.task_metrics import BY_KIND, apart, exchanged_p, f1, mcc, means, positives, tables, valued
 from evaluation.task_programs import listings
-from evaluation.task_reading import Read, Ready, _scored, prepared
+from evaluation.task_reading import Read, Ready, _scored, cut, prepared
 from evaluation.task_run import _rows, _Side
 from evaluation.whole_task import WholeTaskRequest, whole_task
 from shared.errors import VisitorError
@@ -111,6 +113,90 @@ def test_a_long_text_is_read_in_windows():
     assert scored == plain_ids(one.tokenizer, task.questions[0].targets[0])
 
 
+def test_an_answer_is_cut_by_each_text_in_turn():
+    """By hand, as lm-eval's loop over `until` does it."""
+    for text, until, left in (
+        ("foo.\nbar", ["\n", ".\n"], "foo."),
+        ("foo.\nbar", [".\n", "\n"], "foo"),
+        ("a\n\nQuestion: b", ["Question:", "\n\nQuestion"], "a\n\n"),
+        ("a b a", ["c"], "a b a"),
+    ):
+        assert cut(text, until) == (left, left != text)
+
+
+def test_logits_are_made_of_what_is_scored_and_of_no_more_than_a_window(monkeypatch):
+    one, made = zoo.opened("gpt2"), []
+    hook = one.model.get_output_embeddings().register_forward_hook(
+        lambda *told: made.append(told[2].shape[1])
+    )
+    _scored(one, Ready(None, windows=((tuple(range(1, 21)), 17),)))
+    hook.remove()
+    assert made == [3]
+    monkeypatch.setattr(task_reading, "context_limit", lambda _: 100_000)
+    long = [{**FACTS[0], "text": "A long road leads from the sea. " * 300}]
+    task = whole_task(WholeTaskRequest.parse(models=["a"], yaml=READ["whole texts"][0], rows=long))
+    windows = prepared(one, task.questions[0], task.recipe, False).windows
+    assert len(windows) > 1 and max(len(ids) - start for ids, start in windows) == 2_048
+    text = READ["last words"][0].replace("{{' '+text.split(' ')[-1]}}", "{{' '+text}}")
+    task = whole_task(WholeTaskRequest.parse(models=["a"], yaml=text, rows=long))
+    with pytest.raises(VisitorError, match=r"target of document 0 has \d,\d+ tokens; the limit is 2,048"):
+        prepared(one, task.questions[0], task.recipe, False)
+
+
+def printed(text, rows=(), **more):
+    """A listing, and the task that it hands to lm-eval."""
+    request = WholeTaskRequest.parse(models=["a"], yaml=text, rows=list(rows) or FACTS)
+    side = {"name": "a", "origin": {"source": "a", "revision": "", "dtype": "float32"}}
+    (program,) = listings(request, {"models": [side], **more}).values()
+    start, end = program.index("parts = "), program.index("for name, (model, tokenizer)")
+    known = {"yaml": yaml, "task": text, "documents": FACTS, "json": json, "Path": Path, "tempfile": tempfile}
+    exec(program[start:end], known)
+    return program, known["task"]
+
+
+def test_the_listing_writes_as_much_reads_the_same_documents_and_windows():
+    program, task = printed(WRITE + "generation_kwargs: {until: [x], max_new_tokens: 200}")
+    assert task["generation_kwargs"] == {"do_sample": False, "until": ["x"], "max_gen_toks": 128}
+    splits = "training_split: train\nfewshot_split: dev\n"
+    _, task = printed(WRITE + splits)
+    given = ("training_split", "validation_split", "test_split", "fewshot_split")
+    assert {task[key] for key in given if key in task} == {"test"} and len(task["generation_kwargs"]) == 2
+    _, task = printed(WRITE.replace("test_split: test", "validation_split: dev"))
+    assert task["validation_split"] == "test" and "test_split" not in task
+    assert "lm.max_length, 2048)" in printed(READ["whole texts"][0])[0] and "_length" not in program
+    ended = {"stopped": "It ended.", "documents": [{"id": "0"}, {"id": "2"}]}
+    assert "limit=3" in printed(WRITE, **ended)[0] and "limit=24" in program
+
+
+@pytest.mark.parametrize("empty", [None, "missing"])
+@pytest.mark.parametrize("key", ["text", "ref", "label"])
+def test_a_document_without_its_column_is_left_out(key, empty):
+    """The column's name would be the prompt, or what is right."""
+    rows = [dict(one) for one in FACTS]
+    rows[1] |= {key: None}
+    if empty:
+        del rows[1][key]
+    text = READ["labels"][0] if key == "label" else WRITE
+    task = whole_task(WholeTaskRequest.parse(models=["a"], yaml=text, rows=rows))
+    assert len(task.questions) == 4
+    assert f"1 left out. Document 1: its column “{key}” is empty or missing." in task.notes
+
+
+def test_a_column_that_no_document_has_and_values_that_are_none_are_left_out():
+    for text, words in (
+        (WRITE.replace(": ref", ": reference"), "column “reference” is empty"),
+        (WRITE.replace(": ref", ': "{{[ref, None]}}"'), "one of its targets is empty"),
+        (READ["labels"][0].replace('["no", "yes"]', "ways"), "one of its choices is empty"),
+    ):
+        rows = [{**one, "ways": ["no", None]} for one in FACTS]
+        with pytest.raises(VisitorError, match=words):
+            whole_task(WholeTaskRequest.parse(models=["a"], yaml=text, rows=rows))
+    spaced = WRITE.replace("doc_to_text: text", "doc_to_text: the text")
+    rows = [{**one, "the text": one["text"]} for one in FACTS[:2]] + FACTS[2:]
+    task = whole_task(WholeTaskRequest.parse(models=["a"], yaml=spaced, rows=rows))
+    assert [one.prompt for one in task.questions] == [one["text"] for one in FACTS[:2]]
+
+
 def test_correlation_and_f1_are_those_of_their_definitions():
     draw = np.random.default_rng(0)
     golds, answers = draw.integers(0, 2, 30).tolist(), draw.integers(0, 2, 30).tolist()
@@ -168,6 +254,12 @@ def test_intervals_are_scipys_and_a_model_against_itself_is_equal():
     assert valued(metric, means(logs[:1])).low is None and apart(metric, means([1]), means([2])).low is None
 
 
+def test_a_perplexity_that_is_no_number_is_refused():
+    """A text without blanks is one word of many tokens."""
+    with pytest.raises(VisitorError, match="word_perplexity is too large for a number"):
+        valued(of("loglikelihood_rolling", "word_perplexity"), means([-900, -1_200], [1, 1]))
+
+
 def test_a_run_grows_and_its_first_sentence_says_whether_it_decides():
     request = WholeTaskRequest.parse(models=["a", "b"], limit=10, tokens=3)
     loaded = [zoo.opened(name) for name in ANIMALS]
@@ -187,22 +279,48 @@ def test_a_run_grows_and_its_first_sentence_says_whether_it_decides():
     assert verdicts(told, True)[0].startswith("b is worse than a: −40 points of exact_match by strict-match")
 
 
-def test_batches_end_with_the_time_that_is_left(monkeypatch):
-    monkeypatch.setattr(task_run.engine, "MAX_SECONDS", -1.0)
-    data = run(WholeTaskRequest.parse(models=["a"], limit=12), "gpt2")
-    assert len(data["documents"]) == 8 and "ended after" in data["stopped"]
-    assert all(one["answers"][0]["tokens"] == 1 for one in data["documents"])
+def test_a_batch_that_the_time_cuts_is_left_out_for_all_models():
+    """The second model's last answers are cut; counted they would be wrong ones."""
+    request = WholeTaskRequest.parse(models=["a", "b"], limit=10, tokens=24)
+    loaded = [zoo.opened(name) for name in ANIMALS]
+    planned = task_run.plan(request, loaded, whole_task(request))
+    for cut_at, count in (("a: documents 9", 8), ("b: documents 9", 8), ("b: documents 1", 0)):
+        now = [0.0]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(task_reading.time, "monotonic", lambda now=now: now[0])
+            for data in task_run.run(request, loaded, planned):
+                if data["progress"] and data["progress"]["label"].startswith(cut_at):
+                    now[0] = 1e9
+        assert len(data["documents"]) == count and "ended after 30 minutes" in data["stopped"]
+        assert all(len(one["answers"]) == 2 for one in data["documents"])
+        assert [one["of"] for one in data["scores"]] == [8] * 4 * bool(count)
+        assert ("No documents were answered by all" in data["verdicts"][0]) == (not count)
+
+
+@pytest.mark.parametrize("name", ["last words", "labels", "written"])
+def test_a_model_whose_likelihoods_are_no_numbers_is_named(name):
+    one = copy.deepcopy(zoo.opened("gpt2"))
+    next(one.model.parameters()).data[:] = float("nan")
+    text, rows = READ[name]
+    request = WholeTaskRequest.parse(models=["a"], yaml=text, rows=rows)
+    where = "a token of its answers" if name == "written" else "document 0"
+    with pytest.raises(VisitorError, match=f"gives {where} a likelihood that is no finite number"):
+        last(task_run.run(request, [one], task_run.plan(request, [one], whole_task(request))))
 
 
 WRITE = SCRIPTED["overlap"][0]
 
 
+def listed(metrics):
+    return WRITE[: WRITE.index("metric_list")] + f"metric_list: [{metrics}]"
+
+
 def metric(more):
-    return WRITE[: WRITE.index("metric_list")] + f"metric_list: [{{metric: exact_match, {more}}}]"
+    return listed(f"{{metric: exact_match, {more}}}")
 
 
-def filtered(step):
-    return WRITE + f"filter_list: [{{name: x, filter: [{step}, {{function: take_first}}]}}]"
+def filtered(step="{function: lowercase}", name="x"):
+    return WRITE + f"filter_list: [{{name: {name}, filter: [{step}, {{function: take_first}}]}}]"
 
 
 @pytest.mark.parametrize(
@@ -222,13 +340,31 @@ def filtered(step):
         (filtered("{function: regex, flags: 2}"), "settings that are not known"),
         (metric("hf_evaluate: true"), "is code that lm-eval loads"),
         (metric("regexes_to_ignore: x"), "exact_match has settings"),
-        (WRITE[: WRITE.index("metric_list")] + "metric_list: [{metric: ter}]", "counts by ter"),
+        (listed("{metric: ter}"), "counts by ter"),
+        (metric(f"regexes_to_ignore: {list('abcdefghijklmnopq')}"), "regexes_to_ignore has 17 patterns"),
+        (metric("regexes_to_ignore: [a, a]"), "one of them twice"),
+        (listed("{metric: bleu}, {metric: bleu}"), "metric_list has 2 metrics, or one of them twice"),
+        (listed(", ".join(f"{{metric: m{at}}}" for at in range(9))), "metric_list has 9 metrics"),
+        (filtered(name="x" * 61), "no name of up to 60"),
+        (metric('regexes_to_ignore: ["("]'), "“\\(” is not a regular expression"),
+        (filtered('{function: regex, regex_pattern: "[a"}'), "“\\[a” is not a regular expression"),
+        (WRITE + f"generation_kwargs: {{max_gen_toks: 0x{'F' * 5_000}}}", "a number is too large"),
+        (WRITE + f"num_fewshot: 0x{'F' * 5_000}", "a number is too large"),
+        (WRITE.replace("task: overlap", 'task: "\\ud800"'), "half of a character"),
+        (WRITE + 'generation_kwargs: {until: ["\\ud800"]}', "half of a character"),
+        (filtered(name='"\\ud800"'), "half of a character"),
         (READ["last words"][0] + "filter_list: []", "filters answers, and its output_type"),
     ],
 )
 def test_what_would_mean_something_else_here_is_refused(text, words):
     with pytest.raises(VisitorError, match=words):
         WholeTaskRequest.parse(models=["a"], yaml=text, rows=FACTS)
+
+
+def test_a_temperature_that_nothing_draws_with_is_taken():
+    """lm-eval sets it to 0 where do_sample is false."""
+    text = WRITE + "generation_kwargs: {do_sample: false, temperature: 1.0}"
+    assert WholeTaskRequest.parse(models=["a"], yaml=text, rows=FACTS).task
 
 
 def test_patterns_that_go_back_and_forth_end():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from shared.errors import VisitorError
@@ -18,6 +19,10 @@ NONE = "none"
 """The name of the filter of a task that has none, as lm-eval's results have it."""
 MOST_FILTERS = 8
 """Filters of a task."""
+MOST_NAME = 60
+"""Characters of a filter's name, and of a task's where it is shown."""
+MOST_PATTERNS = 16
+"""Patterns that exact_match takes out."""
 MOST_STEPS = 8
 """Steps of a filter."""
 FALLBACK = "[invalid]"
@@ -101,7 +106,10 @@ def filters_of(task: Mapping[str, Any]) -> list[Filter]:
     if listed is None:
         return [Filter(NONE)]
     if not isinstance(listed, list) or not 1 <= len(listed) <= MOST_FILTERS:
-        raise VisitorError("The task's filter_list is no list of filters.", "Write it as lm-eval's files do.")
+        raise VisitorError(
+            f"The task's filter_list is no list of 1 to {MOST_FILTERS} filters.",
+            "Write it as lm-eval's files do.",
+        )
     found = [_filter(one) for one in listed]
     if len({one.name for one in found}) < len(found):
         raise VisitorError("Two filters of the task have the same name.", "Give each its own.")
@@ -110,11 +118,14 @@ def filters_of(task: Mapping[str, Any]) -> list[Filter]:
 
 def _filter(value: Any) -> Filter:
     steps = value.get("filter") if isinstance(value, dict) else None
-    if not isinstance(steps, list) or not isinstance(value.get("name"), str) or len(steps) > MOST_STEPS:
+    name = value.get("name") if isinstance(value, dict) else None
+    named = isinstance(name, str) and len(name) <= MOST_NAME
+    if not isinstance(name, str) or not named or not isinstance(steps, list) or len(steps) > MOST_STEPS:
         raise VisitorError(
-            "A filter of the task has no name, or no list of steps.", "Write it as lm-eval's files do."
+            f"A filter of the task has no name of up to {MOST_NAME} characters, or no list of up to "
+            f"{MOST_STEPS} steps.",
+            "Write it as lm-eval's files do.",
         )
-    name = value["name"]
     found = []
     for place, one in enumerate(steps):
         step = one.get("function") if isinstance(one, dict) else None
@@ -147,6 +158,25 @@ def _check(name: str, step: str, settings: Mapping[str, Any]) -> None:
             f"The step {step} of the filter “{name[:40]}” has settings that are not known here.",
             f"It takes {', '.join(sorted(_ALLOWED[step])) or 'none'}.",
         )
+
+
+@lru_cache(maxsize=256)
+def _check_pattern(pattern: str) -> None:
+    searched([""], pattern)
+
+
+def check_patterns(filters: Sequence[Filter], matches: Sequence[Match]) -> None:
+    """Try every pattern of a task on nothing.
+
+    Raises:
+        VisitorError: as `rules.searched`.
+    """
+    for one in filters:
+        for step, settings in one.steps:
+            if step == "regex":
+                _check_pattern(settings.get("regex_pattern", GSM8K))
+    for pattern in {pattern: None for match in matches for pattern in match.without}:
+        _check_pattern(pattern)
 
 
 @dataclass(frozen=True)
@@ -206,5 +236,10 @@ def match_of(settings: Mapping[str, Any]) -> Match:
         raise VisitorError(
             f"exact_match has settings that are not known here: {', '.join(map(str, settings))[:80]}.",
             f"It takes {', '.join((*flags, 'regexes_to_ignore'))}.",
+        )
+    if len(without) > MOST_PATTERNS or len(set(without)) < len(without):
+        raise VisitorError(
+            f"regexes_to_ignore has {len(without)} patterns, or one of them twice.",
+            f"Give at most {MOST_PATTERNS}, each once.",
         )
     return Match(tuple(without), *(settings.get(flag, False) for flag in flags))

@@ -27,6 +27,8 @@ from shared.numbers import counted
 from shared.request import setting
 
 Made = TypeVar("Made")
+GIVEN = "test"
+"""The split of documents that are given to a task which names none."""
 
 
 class LeftOut(Exception):
@@ -117,6 +119,8 @@ def each_document(
     Raises:
         VisitorError: as `hub.dataset_rows`; a template takes too long; no document could be read.
     """
+    if rows.strip() and not (task.get("test_split") or task.get("validation_split")):
+        task = {**task, "test_split": GIVEN}
     config = task.get("dataset_name")
     documents, more = documents_of(
         rows,
@@ -126,7 +130,9 @@ def each_document(
         limit,
         token,
     )
-    shots = Shots(task, *_pool(task, rows, token), example)
+    pool, shots_more = _pool(task, rows, token)
+    _as_table(task, documents, pool)
+    shots = Shots(task, pool, shots_more, example)
     found: list[Made] = []
     left_out: list[str] = []
     for number, document in enumerate(documents):
@@ -295,8 +301,25 @@ def behind_examples(
 
 
 def column(value: Any, document: Mapping[str, Any]) -> Any:
-    """A document's column of that name; None where there is none."""
-    return document.get(value) if isinstance(value, str) else None
+    """A document's column of that name; None where the name is a template, or no text.
+
+    Raises:
+        LeftOut: the document has nothing there. A single word is a name too, and no text of the task.
+    """
+    if not isinstance(value, str) or not (value in document or value.isidentifier()):
+        return None
+    if document.get(value) is None:
+        raise LeftOut(f"its column “{value[:40]}” is empty or missing")
+    return document[value]
+
+
+def _as_table(task: Mapping[str, Any], *some: list[dict[str, Any]]) -> None:
+    """Give every document the columns that the task names and that another has, empty, as in a table."""
+    for key in ("doc_to_text", "doc_to_target", "doc_to_choice"):
+        name = task.get(key)
+        if isinstance(name, str) and any(name in one for documents in some for one in documents):
+            for one in chain(*some):
+                one.setdefault(name, None)
 
 
 def choices_of(value: Any, document: Mapping[str, Any]) -> Sequence[Any]:
@@ -312,6 +335,8 @@ def choices_of(value: Any, document: Mapping[str, Any]) -> Sequence[Any]:
         found = list(found.values())
     if not isinstance(found, (list, tuple)):
         raise LeftOut("its choices are no list")
+    if None in found:
+        raise LeftOut("one of its choices is empty")
     return list(found)
 
 

@@ -40,6 +40,8 @@ def verdicts(data: WholeTaskRun, over: bool) -> list[str]:
     of = counted(asked, "document")
     if not over:
         return [f"{asked} of {counted(data['planned'], 'document')}: no verdict before the end"]
+    if not asked:
+        return ["No documents were answered by all models in time: lower the longest answer, or name fewer."]
     first = [one for one in data["differences"] if not one["measure"]]
     told = [(one["p"] <= LEVEL, _against(data, one)) for one in first]
     said = [words for _, words in sorted(told, key=lambda pair: not pair[0])]

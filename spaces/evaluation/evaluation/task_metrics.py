@@ -18,6 +18,7 @@ import numpy as np
 
 from evaluation import overlap
 from shared import paired
+from shared.errors import VisitorError
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -169,12 +170,20 @@ def valued(metric: Metric, rows: Numbers) -> Valued:
     Args:
         metric: how rows are added up.
         rows: of every document what is added up, (n, k).
+
+    Raises:
+        VisitorError: it is a perplexity that is too large for a number.
     """
     n = len(rows)
     if metric.share:
         one = paired.score([bool(right) for right in rows[:, 0]], range(n))
         return Valued(one.count / n, one.low, one.high, one.count)
     value = float(metric.value(rows.sum(0)))
+    if value >= math.exp(_LARGEST):
+        raise VisitorError(
+            f"{metric.name} is too large for a number, as where a text without blanks counts as one word.",
+            "Leave it out of metric_list: byte_perplexity and bits_per_byte need no words.",
+        )
     if n < 2:
         return Valued(value, None, None)
     low, high = np.quantile(metric.value(_drawn(n) @ rows), (0.025, 0.975))

@@ -4,6 +4,7 @@ end at the task's texts, targets behind a prompt, whole texts in windows.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 from shared.choices import Scored, alone_rows, scored
 from shared.errors import VisitorError
 from shared.items import NO_TEMPLATE, Row, pair_ids, row_of
-from shared.measure import losses
+from shared.measure import kept_logits, losses
 from shared.talk import check_vocabulary, context_limit, greedy, plain_ids, render_turns
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedTokenizerBase
 
     from evaluation.whole_task import Question, Recipe
     from shared.models import Loaded
 
 LONGEST_WINDOW = 2_048
-"""Tokens of a window where the model states no length, as lm-eval's."""
-UNKNOWN = 10**9
-"""From which a tokenizer's longest text means that it states none."""
+"""Tokens of a window, or of a target, whose logits are held at once: lm-eval's where a model states none."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,12 @@ def prepared(loaded: Loaded, question: Question, recipe: Recipe, chat: bool) -> 
                 "Let it begin with other letters, or with the blank before it.",
             )
         _check(loaded, question, len(context) + len(target), limit)
+        if len(target) > LONGEST_WINDOW:
+            raise VisitorError(
+                f"The target of document {question.id} has {len(target):,} tokens; the limit is "
+                f"{LONGEST_WINDOW:,}.",
+                "Shorten it.",
+            )
         return Ready(question, windows=(((*context, *target), len(context)),))
     ids = plain_ids(loaded.tokenizer, text)
     if not ids:
@@ -139,8 +145,7 @@ def _rolled(loaded: Loaded, question: Question) -> tuple[tuple[tuple[int, ...], 
         )
     ids = plain_ids(tokenizer, question.targets[0])
     check_vocabulary(loaded.model, [first, *ids])
-    stated = context_limit(loaded) or tokenizer.model_max_length
-    longest = stated if stated < UNKNOWN else LONGEST_WINDOW
+    longest = min(context_limit(loaded) or tokenizer.model_max_length, LONGEST_WINDOW)
     found = [((int(first), *ids[:longest]), 1)]
     for start in range(longest, len(ids), longest):
         end = min(start + longest, len(ids))
@@ -159,20 +164,42 @@ def answered(
     loaded: Loaded, some: Sequence[Ready], recipe: Recipe, time_left: Lengths
 ) -> Iterator[float | list[Read]]:
     """What a model makes of some documents; before it, of answers that are written, the share of their
-    longest length.
+    longest length. Nothing where the time ends before: an answer that it cut would count as a wrong one.
 
     Args:
         loaded: the model, where it is to run.
         some: the documents.
         recipe: of the task.
-        time_left: answers end with it.
+        time_left: no document is read after it.
+
+    Raises:
+        VisitorError: a likelihood is no finite number.
     """
+    if time_left.over:
+        return
     if recipe.kind == "multiple_choice":
-        yield _chosen(loaded, some)
+        found = _chosen(loaded, some)
     elif recipe.kind == "generate_until":
         yield from _written(loaded, some, recipe, time_left)
+        return
     else:
-        yield [_scored(loaded, one) for one in some]
+        found = []
+        for one in some:
+            if time_left.over:
+                return
+            found.append(_scored(loaded, one))
+    for one, read in zip(some, found, strict=True):
+        logs = (*read.scored.sums, *read.scored.alone) if read.scored else (read.log,)
+        if not all(map(math.isfinite, logs)):
+            raise _broken(loaded, f"document {one.question.id}")
+    yield found
+
+
+def _broken(loaded: Loaded, where: str) -> VisitorError:
+    return VisitorError(
+        f"{loaded.id} gives {where} a likelihood that is no finite number.",
+        "Its weights may be broken, or too large for its precision: choose another model.",
+    )
 
 
 def _chosen(loaded: Loaded, some: Sequence[Ready]) -> list[Read]:
@@ -195,7 +222,8 @@ def _scored(loaded: Loaded, ready: Ready) -> Read:
     for ids, start in ready.windows:
         row = torch.tensor([ids[:-1]], device=device)  # nothing asks what follows the last token
         with torch.inference_mode():
-            logits = model(row, use_cache=False).logits[0, start - 1 :]
+            keep = len(ids) - start
+            logits = model(row, use_cache=False, **kept_logits(model, keep)).logits[0, -keep:]
         wanted = torch.tensor(ids[start:], device=device)
         log -= float(losses(logits, wanted).sum())
         likeliest = likeliest and bool((logits.argmax(-1) == wanted).all())
@@ -209,13 +237,20 @@ def _written(
     tokenizer = loaded.tokenizer
     until = stops(tokenizer, recipe.until)
 
+    def likeliest(scores: Tensor) -> Tensor:
+        if scores.isnan().any():
+            raise _broken(loaded, "a token of its answers")
+        return scores.argmax(-1)
+
     def enough(ids: Sequence[int]) -> bool:
-        return time_left.over or (bool(until) and cut(decoded(tokenizer, ids), until)[1])
+        return bool(until) and cut(decoded(tokenizer, ids), until)[1]
 
     answers: list[Any] = []
     for count, step in enumerate(
-        greedy(loaded.model, tokenizer, [one.prompt for one in some], recipe.tokens, enough=enough), 1
+        greedy(loaded.model, tokenizer, [one.prompt for one in some], recipe.tokens, likeliest, enough), 1
     ):
+        if time_left.over:
+            return
         answers = step
         if count % 8 == 0:
             yield count / recipe.tokens
@@ -240,6 +275,8 @@ def decoded(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int]) -> str:
 
 
 def cut(text: str, until: Sequence[str]) -> tuple[str, bool]:
-    """A text up to the first of some texts, and whether one of them is in it."""
-    places = [place for place in (text.find(one) for one in until) if place >= 0]
-    return (text[: min(places)], True) if places else (text, False)
+    """A text up to each of some texts in turn, as lm-eval cuts it, and whether one of them was in it."""
+    left = text
+    for one in until:
+        left = left.split(one, 1)[0]
+    return left, left != text

@@ -90,34 +90,53 @@ def run(request: WholeTaskRequest, loaded: Sequence[Loaded], planned: Plan) -> I
         return {**data}
 
     yield step(f"0 of {of} documents", 0)
+    left = Lengths(engine.MAX_SECONDS)
     for start in range(0, of, TOGETHER):
         some = slice(start, min(start + TOGETHER, of))
         for place, (one, side) in enumerate(zip(loaded, sides, strict=True)):
             name = data["models"][place]["name"]
-            left = engine.MAX_SECONDS - (time.monotonic() - began)
-            for found in answered(one, planned.ready[place][some], task.recipe, Lengths(left)):
+            for found in answered(one, planned.ready[place][some], task.recipe, left):
                 if isinstance(found, float):
                     part = (place + found) / len(loaded) * (some.stop - start)
                     yield step(f"{name}: documents {start + 1} to {some.stop}", start + part)
                 else:
                     side.read += found
-            new = [read.text for read in side.read[start:]]
-            for taken, kept in zip(task.recipe.filters, side.taken, strict=True):
-                kept += taken.taken(new) if task.recipe.kind == "generate_until" else new
-        rows = [[_rows(one, side, task.questions) for one in task.recipe.measures] for side in sides]
-        data["documents"] = [_document(task, sides, rows, at) for at in range(len(sides[0].read))]
-        data["scores"], data["differences"] = _counted(task, sides, rows)
-        late = time.monotonic() - began > engine.MAX_SECONDS and some.stop < of
-        if late:
+        rows = _filtered(task, sides, start, left) if len(sides[-1].read) == some.stop else None
+        if rows:
+            data["documents"] = [_document(task, sides, rows, at) for at in range(some.stop)]
+            data["scores"], data["differences"] = _counted(task, sides, rows)
+        if len(data["documents"]) < of and (left.over or not rows):  # those of a batch that was cut are none
             data["stopped"] = f"The run was ended after {engine.MAX_SECONDS / 60:g} minutes."
-        over = late or some.stop == of
-        data["verdicts"] = verdicts(data, over)
-        if over:
+        if data["stopped"] or some.stop == of:
             break
+        data["verdicts"] = verdicts(data, False)
         yield step(f"{len(data['documents'])} of {of} documents", len(data["documents"]))
+    data["verdicts"] = verdicts(data, True)
     data["seconds"] = round(time.monotonic() - began, 2)
     data["done"], data["progress"] = True, None
     yield {**data}
+
+
+def _filtered(
+    task: WholeTask, sides: Sequence[_Side], start: int, left: Lengths
+) -> list[list[Numbers]] | None:
+    """What the filters take of the answers from `start` on, and of every model and metric the rows of all;
+    None where the time ends before.
+    """
+    for side in sides:
+        new = [read.text for read in side.read[start:]]
+        for taken, kept in zip(task.recipe.filters, side.taken, strict=True):
+            if left.over:
+                return None
+            kept += taken.taken(new) if task.recipe.kind == "generate_until" else new
+    found: list[list[Numbers]] = []
+    for side in sides:
+        found.append([])
+        for measure in task.recipe.measures:
+            if left.over:
+                return None
+            found[-1].append(_rows(measure, side, task.questions))
+    return found
 
 
 def _rows(measure: Measure, side: _Side, questions: Sequence[Question]) -> Numbers:

@@ -72,6 +72,25 @@ class _Loader(yaml.SafeLoader):
             raise yaml.YAMLError("aliases are not taken")
         return super().compose_node(parent, index)
 
+    def construct_scalar(self, node: Any) -> Any:
+        """Text, without half of a character."""
+        value = super().construct_scalar(node)
+        try:
+            str(value).encode()
+        except UnicodeEncodeError:
+            raise yaml.YAMLError("it contains half of a character") from None
+        return value
+
+    def construct_yaml_int(self, node: Any) -> int:
+        """A number that can be written: Python writes no longer ones than of 4,300 digits."""
+        value = int(super().construct_yaml_int(node))
+        if abs(value) >= 2**63:
+            raise yaml.YAMLError("a number is too large")
+        return value
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _Loader.construct_yaml_int)
+
 
 def yaml_text(value: Any) -> str:
     """A task's YAML, checked for its length."""

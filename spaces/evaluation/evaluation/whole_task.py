@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from evaluation.answer_filters import NONE, Filter, Match, filters_of, match_of
+from evaluation.answer_filters import MOST_NAME, NONE, Filter, Match, check_patterns, filters_of, match_of
 from evaluation.own_tasks import OWN
 from evaluation.request import ModelsRequest, models_of
 from evaluation.task_file import (
@@ -34,6 +34,8 @@ from shared.request import setting
 
 MOST_TOKENS = 256
 """Of an answer, as lm-eval writes where a task says nothing."""
+MOST_METRICS = 8
+"""Of a task, each counted of what every filter takes."""
 MOST_STOPS = 16
 """Texts at which an answer ends."""
 MOST_WRITTEN = 60_000
@@ -94,6 +96,8 @@ class WholeTaskRequest(ModelsRequest):
             )
         task = self.task
         recipe = recipe_of(task, self.tokens)
+        if self.yaml:
+            check_patterns(recipe.filters, [one.match for one in recipe.measures])
         written = len(self.models) * self.limit * recipe.tokens
         if task["output_type"] == "generate_until" and written > MOST_WRITTEN:
             raise VisitorError(
@@ -163,6 +167,12 @@ def recipe_of(task: Mapping[str, Any], tokens: int) -> Recipe:
     listed = task.get("metric_list") or [{"metric": name} for name in USUAL[kind]]
     found: list[tuple[Metric, Match]] = []
     others: list[str] = []
+    named = [one["metric"] for one in listed]
+    if len(named) > MOST_METRICS or len(set(named)) < len(named):
+        raise VisitorError(
+            f"The task's metric_list has {len(named)} metrics, or one of them twice.",
+            f"Name at most {MOST_METRICS}, each once: of equal names lm-eval takes the last.",
+        )
     for one in listed:
         metric = known.get(one["metric"])
         if metric is None or one.get("aggregation", metric.aggregation) != metric.aggregation:
@@ -212,7 +222,8 @@ def _generation(task: Mapping[str, Any]) -> tuple[tuple[str, ...], int]:
             "The task's until is no list of texts, or its longest answer no number of tokens.",
             f"Give at most {MOST_STOPS} texts and a whole number.",
         )
-    if settings.get("do_sample") or (settings.get("temperature") or 0) != 0:
+    drawn, heat = settings.get("do_sample"), settings.get("temperature") or 0
+    if drawn or (heat != 0 and drawn is not False):  # lm-eval takes no heed of it where do_sample is false
         raise VisitorError(
             "The task draws its answers (do_sample, or a temperature), and here they are greedy.",
             "Set do_sample to false and leave temperature out; the numbers will be others.",
@@ -287,7 +298,7 @@ def whole_task(request: WholeTaskRequest, token: str | None = None) -> WholeTask
         notes.append(f"Not computed here: {', '.join(recipe.others)[:80]}.")
     if recipe.kind == "generate_until" and recipe.stated > recipe.tokens:
         notes.append(f"Answers end after {recipe.tokens} tokens, where the task allows {recipe.stated:,}.")
-    return WholeTask(str(task.get("task") or "task"), recipe, tuple(found.made), tuple(notes))
+    return WholeTask((task.get("task") or "task")[:MOST_NAME], recipe, tuple(found.made), tuple(notes))
 
 
 def _check_metrics(recipe: Recipe, questions: Sequence[Question]) -> None:
@@ -317,6 +328,8 @@ def _question(
         item = choice_item(task, document, number, examples)
         return Question(str(number), item.prompt, item.turns, (item.choices[item.gold],), item)
     target = _target(task, document)
+    if isinstance(target, list) and None in target:
+        raise LeftOut("one of its targets is empty")
     if not several:
         several.append(isinstance(target, list))
     targets = tuple(map(str, target)) if isinstance(target, list) and several[0] else (str(target),)
@@ -351,6 +364,6 @@ def _target(task: Mapping[str, Any], document: Mapping[str, Any]) -> Any:
     if "doc_to_choice" in task and isinstance(found, int) and not isinstance(found, bool):
         choices = choices_of(task["doc_to_choice"], document)
         if not 0 <= found < len(choices):
-            raise LeftOut(f"its target {found} is none of its choices")
+            raise LeftOut(f"its target {str(found)[:40]} is none of its choices")
         return choices[found]
     return found

@@ -4,7 +4,7 @@ import { h } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { asPoints, sample } from "./marks.js";
-import { sentenceList, shortened } from "./words.js";
+import { pNumber, sentenceList, shortened } from "./words.js";
 
 /** @import {Compare, Contamination, Overlap} from "./data.js" */
 
@@ -41,7 +41,7 @@ function contaminationParts(data, told) {
     return headedRow(sample(model, data.models[model].name), [
       heldShare(held, held_interval),
       heldShare(clean, clean_interval),
-      p === null ? "–" : p < 0.0001 ? "< 0.0001" : p.toPrecision(2),
+      p === null ? "–" : pNumber(p),
       against
         ? `${asPoints(against.mean)} (${asPoints(against.low)} to ${asPoints(against.high)})`
         : "–",

@@ -7,7 +7,7 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { asPoints, sample } from "./marks.js";
 import { openScores } from "./scores.js";
-import { shortened } from "./words.js";
+import { pNumber, shortened } from "./words.js";
 
 /**
  * @import {Checked, Follow, FollowPrompt} from "./data.js"
@@ -288,7 +288,7 @@ function openFollowNumbers(panel) {
           ? `${asPoints(against.mean)} (${asPoints(against.low)} to ${asPoints(against.high)})`
           : "–",
         against ? `+${against.gained} −${against.lost}` : "–",
-        against ? (against.p < 0.0001 ? "< 0.0001" : against.p.toPrecision(2)) : "–",
+        against ? pNumber(against.p) : "–",
       ]);
     });
     const head = ["model", "instructions", "prompts followed", "share (95 %)", other];

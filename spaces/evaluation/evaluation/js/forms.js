@@ -5,7 +5,7 @@ import { percent, plural } from "../../../../shared/js/numbers.js";
 import { choice } from "../../../../shared/js/shell.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { asPoints, sample } from "./marks.js";
-import { shortened } from "./words.js";
+import { pNumber, shortened } from "./words.js";
 
 /** @import {Fragile} from "./data.js" */
 
@@ -163,6 +163,6 @@ function differenceCells({ mean, low, high, gained, lost, p }) {
   return [
     `${asPoints(mean)} (${asPoints(low)} to ${asPoints(high)})`,
     `+${gained} −${lost}`,
-    p < 0.0001 ? "< 0.0001" : p.toPrecision(2),
+    pNumber(p),
   ];
 }

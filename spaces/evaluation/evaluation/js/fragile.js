@@ -9,7 +9,7 @@ import { toolButton } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { openFormItems, openFormNumbers } from "./forms.js";
 import { asPoints, mark, sample, whisker } from "./marks.js";
-import { sentenceList, shortened } from "./words.js";
+import { pWords, sentenceList, shortened } from "./words.js";
 
 /**
  * @import {FormDifference, FormScore, Fragile} from "./data.js"
@@ -316,6 +316,6 @@ function formDifferenceWords(data, one) {
   return (
     `${data.models[one.model].name}, ${form}: ${asPoints(one.mean)} points (95 %: ` +
     `${asPoints(one.low)} to ${asPoints(one.high)}), ${one.gained} gained, ${one.lost} lost of ` +
-    `${one.of}, p ${one.p < 0.0001 ? "< .0001" : one.p.toPrecision(2)}`
+    `${one.of}, p ${pWords(one.p)}`
   );
 }

@@ -6,12 +6,13 @@ import { openChart } from "../../../../shared/js/chart.js";
 import { s } from "../../../../shared/js/dom.js";
 import { briefest, percent } from "../../../../shared/js/numbers.js";
 import { asPoints, whisker } from "./marks.js";
-import { fitted, sentenceList } from "./words.js";
+import { fitted, pWords, sentenceList, wrapped } from "./words.js";
 
 /** @import {MeasureDifference, MeasureScore, TaskMeasure, WholeTaskRun} from "./data.js" */
 
 const SIDE = 14;
 const MEASURES_BESIDE = 660; // pixels in which values and differences fit side by side
+const LINE = 15; // pixels of a line of a metric's name
 const HEAD = 38; // pixels of a metric's name and scale
 
 /**
@@ -85,16 +86,24 @@ function drawMeasures(data, wide) {
   const beside = several && wide >= MEASURES_BESIDE;
   const width = Math.max(320, wide);
   const row = 15 * data.models.length + 8;
-  const block = beside || !several ? HEAD + row + 10 : 2 * (HEAD + row) + 10;
   const middle = beside ? width / 2 : width;
+  const most = Math.max(...data.measures.map((one) => titleLines(one, middle - 2 * SIDE).length));
+  const over = LINE * (most - 1); // pixels of what titles have above their last lines
+  const block = over + (beside || !several ? HEAD + row + 10 : 2 * (HEAD + row) + 10);
   /** @type {SVGElement[]} */
   const parts = [];
   data.measures.forEach((measure, at) => {
-    const top = at * block + 6;
+    const top = at * block + over + 6;
     const scores = data.scores.filter((one) => one.measure === at);
     if (at)
       parts.push(
-        s("line", { class: "eval-rule", x1: SIDE, x2: width - SIDE, y1: top - 3, y2: top - 3 }),
+        s("line", {
+          class: "eval-rule",
+          x1: SIDE,
+          x2: width - SIDE,
+          y1: top - over - 3,
+          y2: top - over - 3,
+        }),
       );
     parts.push(
       ...valueStrip(data, measure, scores, { left: SIDE, right: middle - SIDE, top, row }),
@@ -109,6 +118,16 @@ function drawMeasures(data, wide) {
   return { width, height: data.measures.length * block + 8, label: data.verdicts[0], parts };
 }
 
+/**
+ * A metric's name and which way is better, in lines of a width.
+ * @param {TaskMeasure} measure
+ * @param {number} wide pixels
+ */
+function titleLines(measure, wide) {
+  const words = `${measureLabel(measure)} (${measure.higher ? "more" : "less"} is better)`;
+  return wrapped(words, wide / 11);
+}
+
 /** @typedef {{left: number, right: number, top: number, row: number}} Strip */
 
 /**
@@ -120,13 +139,14 @@ function drawMeasures(data, wide) {
 function valueStrip(data, measure, scores, { left, right, top, row }) {
   const ends = scores.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]);
   const [low, high] = measure.share ? [0, 1] : around(ends);
-  const words = `${measureLabel(measure)} (${measure.higher ? "more" : "less"} is better)`;
+  const lines = titleLines(measure, right - left);
   return [
-    s(
-      "text",
-      { class: "eval-task eval-whole", x: left, y: top + 13 },
-      fitted(words, (right - left) / 11),
-      s("title", {}, words),
+    ...lines.map((line, at) =>
+      s(
+        "text",
+        { class: "eval-task eval-whole", x: left, y: top + 13 - LINE * (lines.length - 1 - at) },
+        line,
+      ),
     ),
     ...strip({ left, right, top, row }, low, high, (value) => measured(measure, value)),
     ...scores.flatMap(({ model, value, low: from, high: to, of, count }) => {
@@ -152,9 +172,14 @@ function differenceStrip(data, measure, moved, { left, right, top, row }) {
   const ends = moved.flatMap(({ value, low, high }) => [value, low ?? value, high ?? value]);
   const [low, high] = around([...ends, 0]);
   const x = scaleOf(low, high, left + 8, right - 66);
-  const title = `difference to ${data.models[0].name}${measure.share ? ", points" : ""}`;
+  const title = `difference${measure.share ? " in points" : ""} to ${data.models[0].name}`;
   return [
-    s("text", { class: "eval-task", x: left, y: top + 13 }, fitted(title, (right - left) / 10)),
+    s(
+      "text",
+      { class: "eval-task", x: left, y: top + 13 },
+      fitted(title, (right - left) / 10),
+      s("title", {}, title),
+    ),
     ...strip({ left, right: right - 36, top, row }, low, high, (value) =>
       measured(measure, value, true),
     ),
@@ -168,7 +193,7 @@ function differenceStrip(data, measure, moved, { left, right, top, row }) {
     ...moved.flatMap(({ model, value, low: from, high: to, gained, lost, p }) => {
       const y = lineOf(data, model, top);
       const flips = gained === null ? "" : `; ${gained} gained, ${lost} lost`;
-      const sure = p < 0.0001 ? "< 0.0001" : p.toPrecision(2);
+      const sure = pWords(p);
       return [
         whisker(
           model,

@@ -11,7 +11,7 @@ import { openChart } from "../../../../shared/js/chart.js";
 import { buttonLike, s } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
 import { asPoints, whisker } from "./marks.js";
-import { fitted, sentenceList } from "./words.js";
+import { fitted, pWords, sentenceList } from "./words.js";
 
 /**
  * @import {Difference, FollowScore, SeenFrom} from "./data.js"
@@ -239,7 +239,7 @@ function differenceWords(one, name, task) {
   return (
     `${name}, ${task}: ${asPoints(one.mean)} points (95 %: ${asPoints(one.low)} to ` +
     `${asPoints(one.high)}), ${one.gained} gained, ${one.lost} lost, ${one.changed} other answers of ` +
-    `${one.of}, p ${one.p < 0.0001 ? "< .0001" : one.p.toPrecision(2)}`
+    `${one.of}, p ${pWords(one.p)}`
   );
 }
 

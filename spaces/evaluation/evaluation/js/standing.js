@@ -8,7 +8,7 @@ import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { votedPairs, winnerOf } from "./booth.js";
 import { mark, sample, whisker } from "./marks.js";
 import { kappaOf, signP, strengthsOf } from "./strengths.js";
-import { sentenceList, shortened } from "./words.js";
+import { pWords, sentenceList, shortened } from "./words.js";
 
 /**
  * @import {Arena} from "./data.js"
@@ -163,7 +163,7 @@ function standingWords(data, booth) {
       const how = sure ? `are for ${won > lost ? name : data.models[0].name}` : "cannot decide";
       said.push(
         `Your votes ${how}: ${name} against ${data.models[0].name} ${won} won, ${lost} lost, ${tied} ` +
-          `neither, p ${Math.min(1, p * ps.length).toPrecision(2)}.`,
+          `neither, p ${pWords(Math.min(1, p * ps.length))}.`,
       );
     }
     const judged = cast.filter(({ pair }) => pair.judge);

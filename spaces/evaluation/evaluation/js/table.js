@@ -4,6 +4,7 @@ import { h } from "../../../../shared/js/dom.js";
 import { percent } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { asPoints, sample } from "./marks.js";
+import { pNumber } from "./words.js";
 
 /** @import {Compare} from "./data.js" */
 
@@ -30,7 +31,7 @@ function numbersTable(data) {
         : "–",
       against ? `+${against.gained} −${against.lost}` : "–",
       against ? String(against.changed) : "–",
-      against ? (against.p < 0.0001 ? "< 0.0001" : against.p.toPrecision(2)) : "–",
+      against ? pNumber(against.p) : "–",
       brier.toFixed(3),
     ]);
   });

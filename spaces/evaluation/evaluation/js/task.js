@@ -7,7 +7,7 @@ import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
 import { sample } from "./marks.js";
 import { measured, measureLabel, openMeasures } from "./measures.js";
-import { shortened } from "./words.js";
+import { pNumber, shortened } from "./words.js";
 
 /**
  * @import {TaskAnswer, TaskDocument, WholeTaskRun} from "./data.js"
@@ -373,7 +373,7 @@ function openTaskNumbers(panel) {
           : "–",
         against && against.gained !== null ? `+${against.gained} −${against.lost}` : "–",
         against ? String(against.changed) : "–",
-        against ? (against.p < 0.0001 ? "< 0.0001" : against.p.toPrecision(2)) : "–",
+        against ? pNumber(against.p) : "–",
       ]);
     });
     const head = ["model", "metric", "right", "value (95 %)", "to the first (95 %)"];

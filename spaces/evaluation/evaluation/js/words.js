@@ -27,6 +27,49 @@ export function fitted(text, most) {
 }
 
 /**
+ * A label in lines of a width, of which none is shortened.
+ * @param {string} text
+ * @param {number} most as of `fitted`
+ */
+export function wrapped(text, most) {
+  const lines = [""];
+  for (const word of text.split(" ")) {
+    const last = lines[lines.length - 1];
+    const longer = last ? `${last} ${word}` : word;
+    if (fitted(longer, most) === longer) {
+      lines[lines.length - 1] = longer;
+      continue;
+    }
+    if (last) lines.push("");
+    let rest = word;
+    while (fitted(rest, most) !== rest) {
+      const part = [...rest].slice(0, Math.max(1, [...fitted(rest, most)].length - 1)).join("");
+      lines[lines.length - 1] = part;
+      lines.push("");
+      rest = rest.slice(part.length);
+    }
+    lines[lines.length - 1] = rest;
+  }
+  return lines;
+}
+
+/**
+ * A p-value in a column of its own, as the sentences write it.
+ * @param {number} p
+ */
+export function pNumber(p) {
+  return p < 0.0001 ? "< .0001" : String(Number(p.toPrecision(2))).replace("0.", ".");
+}
+
+/**
+ * A p-value behind the letter p.
+ * @param {number} p
+ */
+export function pWords(p) {
+  return p < 0.0001 ? pNumber(p) : `= ${pNumber(p)}`;
+}
+
+/**
  * A choice shortened to where it differs from the others, which may begin alike.
  * @param {string} choice
  * @param {readonly string[]} choices
