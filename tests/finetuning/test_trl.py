@@ -149,7 +149,7 @@ def test_labels_of_published_templates_are_those_of_trls_trainer(embedded, tmp_p
                     TALKS[name], chat_template=template, return_dict=True, return_assistant_tokens_mask=True
                 )["assistant_masks"]
             except Exception:  # whatever a template raises
-                with pytest.raises(VisitorError, match="The (chat )?template refuses"):
+                with pytest.raises(VisitorError, match=r"The (chat )?template refuses"):
                     mask(MaskRequest.parse(**asked))
                 continue
             seen = mask(MaskRequest.parse(**asked))["rows"][0]
