@@ -64,6 +64,14 @@ def test_it_makes_the_same_tensors_shard_by_shard(name, linear, tmp_path, monkey
     monkeypatch.setattr(sys, "argv", ["", str(tmp_path / "other"), str(tmp_path / "wrong")])
     runpy.run_path(str(tmp_path / shards.NAME))
     assert "is not the model that was edited" in capsys.readouterr().out
+    # what cannot work leaves nothing behind
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for model, edited, says in ((empty, "new", "no safetensors"), (tmp_path / "other", "wrong", "already")):
+        monkeypatch.setattr(sys, "argv", ["", str(model), str(tmp_path / edited)])
+        with pytest.raises(SystemExit, match=says):
+            runpy.run_path(str(tmp_path / shards.NAME))
+    assert not (tmp_path / "new").exists() and not list(tmp_path.glob("*.part"))
     assert json.loads((tmp_path / "wrong" / "config.json").read_text())
 
 

@@ -95,7 +95,11 @@ STACKS = {stacks!r}  # layer and strength by the block whose experts' output mat
 EXPERT = r"(?:model\\.)?(\\w+\\.\\d+)\\.\\w+\\.experts\\.(?:\\d+\\.(?:down_proj|w2)\\.weight|down_proj)"
 UNTIED = {untied!r}  # embedding and head that were one matrix, where the embedding alone is edited
 
-source, target = Path(sys.argv[1]), Path(sys.argv[2])
+if len(sys.argv) != 3:
+    raise SystemExit("Name two folders: python edit_shards.py MODEL EDITED")
+source, target = map(Path, sys.argv[1:])
+if target.exists():
+    raise SystemExit(f"{{target}} is there already. Name a folder that does not exist yet.")
 record = json.loads(Path(__file__).with_name("edit.json").read_text(encoding="utf-8"))
 
 
@@ -107,6 +111,8 @@ def unpacked(packed):
 directions = unpacked(record["edit"]["directions"])
 reads = {{module: unpacked(packed)[0] for module, packed in record["edit"]["reads"].items()}}
 files = sorted(source.glob("*.safetensors"))
+if not files:
+    raise SystemExit(f"{{source}} has no safetensors files. Name the folder of the model that was edited.")
 where = {{}}
 for path in files:
     with safe_open(path, "pt") as opened:
@@ -115,7 +121,10 @@ for path in files:
 
 def found(name):
     """A tensor's name in these files: some are saved without the wrapper's first name."""
-    return next(one for one in (name, name.partition(".")[2], "model." + name) if one in where)
+    for one in (name, name.partition(".")[2], "model." + name):
+        if one in where:
+            return one
+    raise SystemExit(f"MODEL has no {{name}}. Name the folder of the model that was edited.")
 
 
 def tensor(name):
@@ -193,7 +202,9 @@ def expert(key):
 lacking = set(STACKS) - {{match[1] for match in (re.fullmatch(EXPERT, key) for key in where) if match}}
 if lacking:
     raise SystemExit(f"MODEL has no experts' matrices of known names in {{', '.join(sorted(lacking))}}.")
-target.mkdir(parents=True)
+part = target.with_name(target.name + ".part")  # EDITED is there once it is whole
+shutil.rmtree(part, ignore_errors=True)
+part.mkdir(parents=True)
 same = []
 experts = 0
 head = None
@@ -217,22 +228,23 @@ for path in files:
                 value = change(value).to(value.dtype)
                 experts += 1
             tensors[key] = value.contiguous()
-    save_file(tensors, target / path.name, metadata=facts)
+    save_file(tensors, part / path.name, metadata=facts)
 
 for path in source.iterdir():
     if path.is_file() and path.suffix != ".safetensors":
-        shutil.copy(path, target / path.name)
+        shutil.copy(path, part / path.name)
 if UNTIED:
-    config = json.loads((target / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((part / "config.json").read_text(encoding="utf-8"))
     config["tie_word_embeddings"] = False
-    (target / "config.json").write_text(json.dumps(config, indent=2) + "\\n", encoding="utf-8")
-index = target / "model.safetensors.index.json"
+    (part / "config.json").write_text(json.dumps(config, indent=2) + "\\n", encoding="utf-8")
+index = part / "model.safetensors.index.json"
 if head and index.exists():
     known = json.loads(index.read_text(encoding="utf-8"))
     known["weight_map"][UNTIED[1]] = head[0]
     if "total_size" in known.get("metadata", {{}}):
         known["metadata"]["total_size"] += head[1]
     index.write_text(json.dumps(known, indent=2) + "\\n", encoding="utf-8")
+part.rename(target)
 print(f"{{len(same)}} tensors edited; {{sum(same)}} are the ones of edit.json to the last bit.")
 if experts:
     print(
