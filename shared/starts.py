@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from torch import Tensor
     from transformers import PreTrainedModel
 
 FEWEST = 8
@@ -37,10 +38,47 @@ class Start:
         cache.batch_repeat_interleave(count)
         return cache
 
+    def size(self, tokens: int) -> float:
+        """Bytes of so many tokens' keys and values; 0 where nothing was run."""
+        if not self.tokens:
+            return 0.0
+        held = sum(part.nbytes for layer in self.cache.layers for part in (layer.keys, layer.values))
+        return float(held / self.tokens * tokens)
+
     def settings(self, count: int) -> dict[str, Any]:
         """Of a forward pass over what follows in so many prompts."""
         memory = self.memory(count)
         return {"use_cache": False} if memory is None else {"past_key_values": memory, "use_cache": True}
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What a model keeps of a prompt that it has read, for an answer to go on from.
+
+    Args:
+        start: of this prompt and those read with it.
+        rest: keys and values of each layer at the prompt's tokens behind it, (heads, tokens, width).
+    """
+
+    start: Start
+    rest: tuple[tuple[Tensor, Tensor], ...]
+
+
+def beside(some: Sequence[Memory]) -> Any:
+    """Keys and values of prompts with one start, for a pass over each one's last token, behind which the next
+    one is asked for: between the start and the others the shorter prompts have padding, which a mask hides.
+    """
+    import torch
+    from torch.nn.functional import pad
+
+    cache, longest = some[0].start.memory(len(some)), max(one.rest[0][0].shape[1] for one in some)
+    for layer in range(len(some[0].rest)):
+        keys, values = (
+            torch.stack([pad(part[:, :-1], (0, 0, longest - part.shape[1], 0)) for part in parts])
+            for parts in zip(*(one.rest[layer] for one in some), strict=True)
+        )
+        cache.update(keys, values, layer)
+    return cache
 
 
 def without_loss(model: PreTrainedModel) -> dict[str, bool]:

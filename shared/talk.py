@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from shared import chat_templates, limits, patterns
 from shared.errors import VisitorError
-from shared.starts import begun, without_loss
+from shared.starts import Memory, begun, beside, without_loss
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -294,6 +294,7 @@ def greedy(
     tokens: int,
     choose: Callable[[Tensor], Tensor] | None = None,
     enough: Callable[[Sequence[int]], bool] | None = None,
+    memories: Sequence[Memory] = (),
 ) -> Iterator[list[Answer]]:
     """Greedy answers to prompts in one batch; yields all of them after every step, as far as they are.
 
@@ -308,6 +309,7 @@ def greedy(
         choose: from the logits of the next token of each row that goes on, (rows, vocabulary), to those
             tokens, (rows,); the likeliest by default.
         enough: whether an answer of these tokens is not gone on with although the model has not ended it.
+        memories: what the model keeps of each prompt, where it has just read them.
     """
     import torch
 
@@ -331,13 +333,15 @@ def greedy(
         return getattr(output, "past_key_values", None), output.logits[:, -1]
 
     rows = [tuple(row) for row in prompts]
-    once = list(dict.fromkeys(rows))
-    start = begun(model, once)  # of a chat template's words one copy is read
-    ids, mask, positions = _padded([row[start.tokens :] for row in once], pad, device)
-    if start.tokens:
-        mask = torch.cat((mask.new_ones(len(once), start.tokens), mask), 1)
-        positions = positions + start.tokens
-    cache, scores = read(ids, mask, positions, start.memory(len(once)))
+    once = rows if memories else list(dict.fromkeys(rows))
+    start = (
+        memories[0].start if memories else begun(model, once)
+    )  # of a chat template's words one copy is read
+    ids, mask, positions = _padded(once, pad, device, start.tokens)
+    cache = beside(memories) if memories else start.memory(len(once))
+    if memories:  # which hold all but each prompt's last token
+        ids, positions = ids[:, -1:], positions[:, -1:]
+    cache, scores = read(ids, mask, positions, cache)
     if len(once) < len(rows):  # equal prompts are read once where their memory can be given to each
         if _separable(cache):
             same = torch.tensor([once.index(row) for row in rows], device=device)
@@ -376,14 +380,20 @@ def greedy(
         cache, scores = read(ids, mask, positions, cache)
 
 
-def _padded(rows: Sequence[Sequence[int]], pad: int, device: Any) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows of equal length with padding on the left, their mask, and the positions of their tokens."""
+def _padded(
+    rows: Sequence[Sequence[int]], pad: int, device: Any, start: int = 0
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What stands behind the first `start` tokens of each row, which are the same in all, with padding on the
+    left; the mask of whole rows, and the positions of the tokens behind.
+    """
     import torch
 
     longest = max(map(len, rows))
-    ids = torch.tensor([[pad] * (longest - len(row)) + list(row) for row in rows], device=device)
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
-    return ids, mask, (mask.cumsum(1) - 1).clamp(min=0)
+    blank = [longest - len(row) for row in rows]
+    ids = torch.tensor([[pad] * n + list(row[start:]) for n, row in zip(blank, rows, strict=True)])
+    mask = torch.tensor([[1] * start + [0] * n + [1] * (longest - start - n) for n in blank])
+    positions = (mask.cumsum(1) - 1).clamp(min=0)[:, start:]
+    return ids.to(device), mask.to(device), positions.to(device)
 
 
 def _separable(cache: Any) -> bool:
@@ -403,7 +413,11 @@ def _feels_padding(model: PreTrainedModel) -> bool:
 
 
 def answer_all(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, prompts: Sequence[Sequence[int]], tokens: int
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    prompts: Sequence[Sequence[int]],
+    tokens: int,
+    memories: Sequence[Memory] = (),
 ) -> Iterator[int | list[Answer]]:
     """Greedy answers to any number of prompts, in batches of similar length; yields how many are done, at the
     end all answers in the order of the prompts.
@@ -413,12 +427,15 @@ def answer_all(
         tokenizer: of the model.
         prompts: token ids without padding.
         tokens: longest answer.
+        memories: as for `greedy`.
     """
     answers = [Answer((), False)] * len(prompts)
     order = sorted(range(len(prompts)), key=lambda place: len(prompts[place]))
     for start in range(0, len(order), ROWS):
         batch = order[start : start + ROWS]
-        for step in greedy(model, tokenizer, [prompts[place] for place in batch], tokens):
+        some = [prompts[place] for place in batch]
+        kept = [memories[place] for place in batch] if memories else ()
+        for step in greedy(model, tokenizer, some, tokens, memories=kept):
             last = step
         for place, answer in zip(batch, last, strict=True):
             answers[place] = answer

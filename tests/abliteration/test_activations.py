@@ -4,6 +4,8 @@ computations.
 
 from __future__ import annotations
 
+from unittest.mock import MagicMock
+
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from abliteration.edit import Edit
 from abliteration.kernel import full
 from abliteration.trees import trees as trees_of
 from abliteration.xray import re_emergence, xray
+from shared import talk
 from shared.errors import VisitorError
 from shared.models import twin
 from shared.starts import begun
@@ -121,7 +124,8 @@ def test_prompts_that_begin_alike_are_read_as_a_tree(tiny, name, monkeypatch):
         with_kwargs=True,
     )
     for given in (None, below):
-        *_, (log_p, streams) = activations.passes(many, asked, anatomy, 3, True, 2, given)
+        *_, read = activations.passes(many, asked, anatomy, 3, True, 2, given)
+        log_p, streams = read.log_p, read.streams
         for number, edit in enumerate(edits):
             edited = live(model, anatomy, edit)
             for index, ids in enumerate(asked):
@@ -135,6 +139,32 @@ def test_prompts_that_begin_alike_are_read_as_a_tree(tiny, name, monkeypatch):
     assert sum(len(tree.ids) for tree in trees) < sum(len(ids) - len(LEAD) for ids in asked) - 10
     shapes = {(2, len(tree.ids)) for tree in trees}
     assert shapes <= set(seen) if name not in WITHOUT else not shapes <= set(seen)
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, "olmoe"])
+def test_answers_go_on_from_what_was_read(tiny, name, monkeypatch):
+    """As a tree and side by side: the tokens of answers that read the prompts again, and the prompts are not
+    read again; nothing is kept where a family keeps something else, or where it is too much.
+    """
+    model, asked = tiny(name), [*FORKS, [*LEAD, *RUNS[4]]]
+    anatomy, tokenizer = inspect(model), MagicMock(eos_token_id=None, pad_token_id=0)
+    seen: list[int] = []
+    asking = twin(model)
+    asking.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    *_, expected = talk.answer_all(model, tokenizer, asked, 6)
+    assert len({answer.ids for answer in expected}) > 1
+    for dearer in (0.0, 1e9):
+        monkeypatch.setattr(activations, "DEARER", dearer)
+        *_, read = activations.passes(model, asked, anatomy, 3, keep=True)
+        if name in WITHOUT:
+            assert read.memories == ()
+            continue
+        seen.clear()
+        *_, answers = talk.answer_all(asking, tokenizer, asked, 6, read.memories)
+        assert answers == expected and set(seen) == {1}
+    monkeypatch.setattr(activations, "KEPT_BYTES", 1_000)
+    *_, read = activations.passes(model, asked, anatomy, 3, keep=True)
+    assert read.memories == ()
 
 
 def test_other_families_are_read_side_by_side(monkeypatch):
@@ -152,7 +182,7 @@ def test_other_families_are_read_side_by_side(monkeypatch):
 
 
 def test_what_enters_blocks_is_not_kept_where_it_is_too_much(tiny, monkeypatch):
-    monkeypatch.setattr(activations, "BELOW_BYTES", 1_000)
+    monkeypatch.setattr(activations, "KEPT_BYTES", 1_000)
     model = tiny("llama")
     assert not activations.belows(model, inspect(model), RUNS, [1])
 

@@ -80,6 +80,7 @@ def test_where_two_answers_part(loaded):
         found = chat.parting(loaded, answer(tuple(other), False), answer(tuple(ids), False))
         assert found["parts"] == at
         assert found["same"] + found["token"] + found["rest"] == loaded.tokenizer.decode(ids)
+        assert found["same"] == loaded.tokenizer.decode(ids[:at]).rstrip("�"), "no part of a character"
     ended = chat.parting(loaded, answer(tuple(ids), False), answer(tuple(ids[:2]), True))
     assert ended["parts"] == 2 and ended["token"] == ""
     assert chat.parting(loaded, answer(tuple(ids), True), answer(tuple(ids), True))["parts"] is None

@@ -16,7 +16,7 @@ from abliteration.trees import DEARER, Tree, trees
 from abliteration.trees import TOKENS as TREE
 from shared.errors import VisitorError
 from shared.models import twin
-from shared.starts import Start, begun, without_loss
+from shared.starts import Memory, Start, begun, without_loss
 from shared.steps import last as finished
 
 if TYPE_CHECKING:
@@ -55,9 +55,9 @@ def states(
     for step in passes(model, prompts, anatomy, last):
         if isinstance(step, int):
             yield step
-        elif step[1] is not None:
-            check_finite(step[1])
-            yield step[1]
+        elif step.streams is not None:
+            check_finite(step.streams)
+            yield step.streams
 
 
 def all_states(
@@ -95,15 +95,24 @@ def first_tokens(
         the CPU.
     """
     found = finished(passes(model, prompts, anatomy, heads=True, copies=copies, below=below))
-    assert not isinstance(found, int) and found[0] is not None
-    streams = found[1]
-    return found[0], None if streams is None else streams[:, :, 0]
+    assert not isinstance(found, int) and found.log_p is not None
+    return found.log_p, None if found.streams is None else found.streams[:, :, 0]
 
 
-Read = tuple["Tensor | None", "Tensor | None"]
-"""Log-probabilities of the next token, (prompts, vocabulary), and the stream, (layers + 1, prompts, last,
-width): float32 on the CPU, each where it is asked for.
-"""
+@dataclass(frozen=True)
+class Read:
+    """What was read of prompts, each where it is asked for.
+
+    Args:
+        log_p: log-probabilities of the next token, float32 (prompts, vocabulary) on the CPU.
+        streams: the stream, float32 (layers + 1, prompts, last, width) on the CPU.
+        memories: what the model keeps of each prompt; none where it keeps something else than keys and
+            values, or too much.
+    """
+
+    log_p: Tensor | None
+    streams: Tensor | None
+    memories: tuple[Memory, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -124,8 +133,8 @@ class Below:
     rest: tuple[Tensor, ...]
 
 
-BELOW_BYTES = 500_000_000
-"""Of all `Below` together: where they would need more, the blocks are run again."""
+KEPT_BYTES = 500_000_000
+"""Of all `Below` together, and of all memories: where they would need more, what they spare is run again."""
 
 
 def belows(
@@ -136,7 +145,7 @@ def belows(
 
     some = sorted(set(layers))
     numbers = sum(map(len, prompts)) * anatomy.width * len(some)
-    if numbers * next(model.parameters()).element_size() > BELOW_BYTES:
+    if numbers * next(model.parameters()).element_size() > KEPT_BYTES:
         return {}
     watched, inputs = watch(
         model, anatomy, lambda hidden: hidden, tuple(anatomy.blocks[layer] for layer in some)
@@ -168,6 +177,7 @@ def passes(
     heads: bool = False,
     copies: int = 1,
     below: Below | None = None,
+    keep: bool = False,
 ) -> Iterator[int | Read]:
     """Read prompts; yields how many are done, at the end what was read.
 
@@ -181,6 +191,7 @@ def passes(
             is that of all prompts with the first edit, then of all with the second.
         below: of these prompts, where the model is the untouched one up to that block; the stream below it is
             not a number then.
+        keep: whether what the model keeps of the prompts is wanted.
     """
     import torch
 
@@ -202,6 +213,8 @@ def passes(
         none = below.start.new_zeros(1, 1, start.tokens, 1)
         start.cache.update(none, none, 0)
     rest = [ids[start.tokens :] for ids in prompts]
+    keep = keep and start.tokens > 0 and start.size(sum(map(len, rest))) < KEPT_BYTES
+    memories: dict[int, Memory] = {}
     watched, inputs = watch(running, anatomy, at_end) if anatomy else (twin(running), [])
     if heads:  # the head is large: only where a prompt ends
         head: Any = watched.get_output_embeddings()
@@ -221,11 +234,14 @@ def passes(
                 watched.base_model(batch.ids, **batch.settings)
         if streams is not None:
             streams[:, at] = torch.stack(inputs).float().cpu()
+        if keep:
+            memories.update(batch.memories(start, rest))
         done += len(batch.chosen)
         yield done
     if streams is not None and below is not None:
         streams[: below.layer] = torch.nan
-    yield torch.stack(log_p) if heads else None, streams
+    kept = tuple(memories[index] for index in range(len(prompts))) if keep else ()
+    yield Read(torch.stack(log_p) if heads else None, streams, kept)
 
 
 @dataclass(frozen=True)
@@ -258,6 +274,15 @@ class Batch:
             pairs = zip(self.tree.first, self.tree.before, strict=True)
             own = torch.stack([rest[index][place] for index, place in pairs])[None]
         return own.repeat(copies, *[1] * (own.ndim - 1))
+
+    def memories(self, start: Start, rest: list[list[int]]) -> Iterator[tuple[int, Memory]]:
+        """What the model keeps of each prompt once the pass has run, behind a start."""
+        layers = self.settings["past_key_values"].layers
+        for number, index in enumerate(self.chosen):
+            row, path = (0, self.tree.paths[number]) if self.tree else (number, range(len(rest[index])))
+            at = [start.tokens + place for place in path]
+            kept = tuple((layer.keys[row][:, at], layer.values[row][:, at]) for layer in layers)
+            yield index, Memory(start, kept)
 
 
 def _batched(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from abliteration import sets
-from abliteration.request import DIRECTION, Request
+from abliteration.request import DIRECTION, Request, object_of
 from shared import limits
 from shared.checks import SEED, between, whole
 from shared.errors import VisitorError
@@ -46,11 +46,8 @@ def _messages(_: str, value: Any) -> tuple[str, ...]:
 
 
 def _second(_: str, value: Any) -> dict[str, Any]:
-    try:
-        stated = json.loads(value) if isinstance(value, str) else dict(value)
-    except (TypeError, ValueError, RecursionError):
-        stated = None
-    if not isinstance(stated, dict) or not set(stated) <= set(EDIT):
+    stated = object_of(value)
+    if stated is None or not set(stated) <= set(EDIT):
         raise VisitorError(
             "The second edit is no object with an edit's settings.",
             f"Choose one of the list, or give some of {', '.join(EDIT[:3])} … {EDIT[-2]}.",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from abliteration import data
+from abliteration.numbers import short
 from shared import texts
 from shared.estimates import estimate, median
 from shared.measure import Windows, kl_divergence, log_probabilities, text_windows
@@ -26,7 +27,7 @@ def average(groups: Tensor | Sequence[Tensor]) -> data.Average:
     import torch
 
     values = groups if isinstance(groups, torch.Tensor) else torch.cat([group.flatten() for group in groups])
-    return {**estimate(groups).to_json(), "median": float(f"{median(values):.5g}")}
+    return {**estimate(groups).to_json(), "median": short(median(values), 5)}
 
 
 def kl_along(

@@ -99,12 +99,18 @@ def _prompts(_: str, value: Any) -> tuple[str, ...]:
     return prompts
 
 
-def _kernel(_: str, value: Any) -> dict[str, Any]:
+def object_of(value: Any) -> dict[str, Any] | None:
+    """A value that is an object, or the JSON text of one; None where it is neither."""
     try:
         parsed = json.loads(value) if isinstance(value, str) else dict(value)
     except (TypeError, ValueError, RecursionError):
-        parsed = None
-    if not isinstance(parsed, dict):
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _kernel(_: str, value: Any) -> dict[str, Any]:
+    parsed = object_of(value)
+    if parsed is None:
         raise VisitorError(
             "The kernel is not a JSON object.",
             f"Write it as {json.dumps(FULL)}, with a list for one strength a layer.",

@@ -6,7 +6,8 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from abliteration import activations, sets
+from abliteration import sets
+from abliteration.activations import Read, check_finite, passes
 from abliteration.architecture import Anatomy
 from abliteration.data import Dataset, Side
 from abliteration.directions import Directions
@@ -34,23 +35,23 @@ class Reading:
 
 def streams_of(
     loaded: Loaded, anatomy: Anatomy, ids: dict[tuple[str, Side], list[list[int]]], positions: int
-) -> Generator[Progress, None, tuple[dict[tuple[str, Side], Tensor], Tensor]]:
-    """The stream of the fit and select splits' prompts at the positions behind them, and log-probabilities of
-    the next token of the select split's, positive before negative.
+) -> Generator[Progress, None, tuple[dict[tuple[str, Side], Tensor], Read]]:
+    """The stream of the fit and select splits' prompts at the positions behind them, and all that was read of
+    the select split's, positive before negative.
     """
     streams: dict[tuple[str, Side], Tensor] = {}
     total, done = sum(len(ids[part, side]) for part in ("fit", "select") for side in SIDES), 0
     for part in ("fit", "select"):
         prompts = [row for side in SIDES for row in ids[part, side]]
-        for step in activations.passes(loaded.model, prompts, anatomy, positions, heads=part == "select"):
+        select = part == "select"
+        for step in passes(loaded.model, prompts, anatomy, positions, heads=select, keep=select):
             if isinstance(step, int):
                 yield ("Reading the prompts", done + step, total)
                 continue
-            log_p, both = step
-            assert both is not None
-            activations.check_finite(both)
-            sides = both.split([len(ids[part, side]) for side in SIDES], 1)
+            assert step.streams is not None
+            check_finite(step.streams)
+            sides = step.streams.split([len(ids[part, side]) for side in SIDES], 1)
             streams.update({(part, side): stream for side, stream in zip(SIDES, sides, strict=True)})
         done += len(prompts)
-    assert log_p is not None
-    return streams, log_p
+    assert not isinstance(step, int)
+    return streams, step

@@ -247,7 +247,7 @@ def made(
         for part in PARTS
         for side in SIDES
     }
-    streams, log_p = yield from streams_of(loaded, anatomy, ids, len(positions))
+    streams, seen = yield from streams_of(loaded, anatomy, ids, len(positions))
     directions = difference_of_means(streams["fit", "positive"], streams["fit", "negative"], positions)
     yield ("Asking the base model", 0, 1)
     yield Reading(loaded, anatomy, split, directions, streams, tuple(sources))  # its figure stays till done
@@ -256,15 +256,15 @@ def made(
     longest = OPENING if rule.kind in BY_FIRST_TOKEN else request.answer_tokens
     openings: list[talk.Answer] = []
     if rule.kind != LIKELIER:
-        found = last(talk.answer_all(model, loaded.tokenizer, positive + negative, longest))
+        found = last(talk.answer_all(model, loaded.tokenizer, positive + negative, longest, seen.memories))
         assert not isinstance(found, int)
         openings = found
     opening, tokens, tokens_from = _openings(loaded, rule, openings, request)
     shown, hidden = ([row + list(opening) for row in side] for side in (positive, negative))
     scale = Scale(loaded, rule, tokens, request.answer_tokens, pair_of(loaded, rule, request.how))
     read = None
-    if not opening:  # the prompts as they were read
-        read = log_p, torch.cat([streams["select", side][:, :, -1] for side in SIDES], 1)
+    if not opening and seen.log_p is not None:  # the prompts as they were read
+        read = seen.log_p, torch.cat([streams["select", side][:, :, -1] for side in SIDES], 1)
     base = select.baseline(model, anatomy, shown, hidden, scale, read)
     if rule.kind == LIKELIER:
         hits = [bool(value > scale.threshold) for side in base.before for value in side]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from abliteration import answers, data
 from abliteration.activations import first_tokens
 from abliteration.chat_request import ChatRequest
+from abliteration.numbers import short
 from abliteration.outcome.run import Editing, complete, editing, head, step, waiting
 from abliteration.study import leaving
 from shared import talk
@@ -188,4 +189,4 @@ def parting(loaded: Loaded, base: Answer, other: Answer) -> data.Parting:
 def first_kl(base: PreTrainedModel, other: PreTrainedModel, ids: list[int]) -> float:
     """KL(base ‖ other) of the next token in nats, both reading the base's conversation."""
     one, two = (first_tokens(model, [ids])[0] for model in (base, other))
-    return float(f"{float(kl_divergence(one, two)[0]):.4g}")
+    return short(float(kl_divergence(one, two)[0]), 4)
