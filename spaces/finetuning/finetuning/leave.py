@@ -47,7 +47,8 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"    r={request.rank}, lora_alpha={request.alpha:g}, target_modules={ends!r},\n"
         f'    layers_to_transform={layers!r}, task_type="CAUSAL_LM",\n'
         ")\n"
-        "model = get_peft_model(model, lora)\n"
+        "model = get_peft_model(model, lora).eval()\n"
+        "model.train = lambda mode=True: model  # no dropout, as here: a trainer would turn the model's own on\n"
         f"generator = torch.Generator().manual_seed({request.seed})\n"
         "for key, value in model.named_parameters():  # A as here: TRL would draw another\n"
         '    if ".lora_A." in key:\n'
