@@ -48,7 +48,7 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f'    layers_to_transform={layers!r}, task_type="CAUSAL_LM",\n'
         ")\n"
         "model = get_peft_model(model, lora).eval()\n"
-        "model.train = lambda mode=True: model  # no dropout, as here: a trainer would turn the model's own on\n"
+        "model.train = lambda mode=True: model  # no dropout, as here; the trainer would turn it on\n"
         f"generator = torch.Generator().manual_seed({request.seed})\n"
         "for key, value in model.named_parameters():  # A as here: TRL would draw another\n"
         '    if ".lora_A." in key:\n'
