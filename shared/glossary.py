@@ -31,11 +31,8 @@ TERMS: dict[tuple[str, ...], str] = {
     ("BOS",): "Beginning of sequence: a token that many models expect before every text.",
     ("EOS",): "End of sequence: the token that says that a text is over.",
     ("chat template",): "The program that writes a conversation as the one text that a model reads.",
-    (
-        "perplexity",
-        "PPL",
-    ): "How many tokens a model wavers between on average, where it predicts a text: e to "
-    "the power of the mean loss. Lower is better.",
+    ("perplexity", "PPL"): "How many tokens a model wavers between on average, where it predicts a text: e "
+    "to the power of the mean loss. Lower is better.",
     ("KL divergence", "KLD", "KL"): "How far one distribution is from another: the mean extra surprise, in "
     "nats, of who expects the second and meets the first.",
     ("p99",): "The 99th percentile: one value in a hundred is larger.",
@@ -101,10 +98,16 @@ TERMS: dict[tuple[str, ...], str] = {
     ("cosine",): "The angle between two vectors as a number: 1 the same direction, 0 nothing in common.",
     ("precision",): "Of what was found, the share that is right.",
     ("recall",): "Of what there is, the share that was found.",
+    ("exact copy", "exact copies"): "A row with the text of another one, letter for letter. It is counted "
+    "with the row that it repeats and is no pair: pairs are of different texts.",
+    ("near tie",): "Where two models part and neither finds its own token twice as likely as the other's.",
+    ("change of mind",): "Where two models part and one finds its own token ten times as likely or more.",
     ("contamination",): "Rows of a test that a model may have seen in training.",
     ("Wilson",): "An interval for a share that holds for small counts too.",
     ("Brier score",): "The mean squared distance of stated probabilities from what came true. Lower is "
     "better.",
+    ("calibration text",): "The text on which a method sees what the weights are used for, before it rounds "
+    "them.",
     ("calibration",): "Whether a model is right as often as it says.",
     ("standard error",): "How far an estimate would typically move with another sample.",
     ("interval", "intervals"): "The range that holds the true value in 95 of 100 such measurements.",

@@ -17,8 +17,7 @@ from tests import zoo
 from tests.finetuning.training import ROWS
 
 load_app("finetuning")
-from finetuning import axolotl_files as leave
-from finetuning import fixes, pairs, programs
+from finetuning import axolotl_files, fixes, pairs, programs
 from finetuning.request import MaskRequest
 from finetuning.tokenizer import opened
 from finetuning.train_request import TrainRequest
@@ -76,12 +75,12 @@ def test_its_schema_reads_every_kind_of_run():
         "dpo": replace(plain, objective="dpo"),
         "orpo": replace(plain, objective="orpo", schedule="cosine"),
     }
-    texts = {name: leave.axolotl(request, FIGURE) for name, request in asked.items()}
+    texts = {name: axolotl_files.axolotl(request, FIGURE) for name, request in asked.items()}
     for name in ("sft", "dpo"):
-        texts[f"{name} texts"] = leave.axolotl(asked[name], TEXTS)
+        texts[f"{name} texts"] = axolotl_files.axolotl(asked[name], TEXTS)
     wrong = {**texts, "wrong": texts["sft"].replace("adapter: lora", "adapter: qlora")}
     wrong["leaks"] = texts["packed"].replace("attn_implementation: flash_attention_2\n", "")
-    half = leave.axolotl(replace(plain, alpha=0.5), FIGURE)
+    half = axolotl_files.axolotl(replace(plain, alpha=0.5), FIGURE)
     wrong["half"] = half.replace("lora_alpha: 0", "lora_alpha: 0.5")
     answers = axolotl(wrong)
     assert all(not answers[name]["error"] and not answers[name]["unknown"] for name in texts), answers
@@ -93,13 +92,13 @@ def test_its_schema_reads_every_kind_of_run():
 
 def test_what_it_cannot_read_is_said_instead():
     plain = TrainRequest.parse(model="some/model", rows=json.dumps(ROWS), alpha=0.5)
-    assert "whole numbers" in leave.no_axolotl(plain, FIGURE)
+    assert "whole numbers" in axolotl_files.no_axolotl(plain, FIGURE)
     whole = replace(plain, alpha=4.0)
-    assert "KTO" in leave.no_axolotl(replace(whole, objective="kto"), FIGURE)
-    assert "are texts" in leave.no_axolotl(replace(whole, objective="orpo"), TEXTS)
+    assert "KTO" in axolotl_files.no_axolotl(replace(whole, objective="kto"), FIGURE)
+    assert "are texts" in axolotl_files.no_axolotl(replace(whole, objective="orpo"), TEXTS)
     both = {**TEXTS, "trained": {**TEXTS["trained"], "form": "both"}}
-    assert "as one kind" in leave.no_axolotl(whole, both)
-    assert not leave.no_axolotl(whole, TEXTS) and not leave.no_axolotl(whole, FIGURE)
+    assert "as one kind" in axolotl_files.no_axolotl(whole, both)
+    assert not axolotl_files.no_axolotl(whole, TEXTS) and not axolotl_files.no_axolotl(whole, FIGURE)
 
 
 def test_its_schema_reads_what_mends_a_finding():
@@ -152,7 +151,7 @@ def test_axolotl_trains_on_the_same_tokens_of_texts(tmp_path, monkeypatch):
         assert read.form == "texts"
         wanted.append(read.train)
         monkeypatch.chdir(folder)
-        exec(compile(leave.axolotl_rows(request, TEXTS), "rows.py", "exec"), {"__name__": "printed"})
+        exec(compile(axolotl_files.axolotl_rows(request, TEXTS), "rows.py", "exec"), {"__name__": "printed"})
     seen = {**os.environ, "PYTHONPATH": str(AXOLOTL)}
     command = [sys.executable, "-c", TELL, *(str(tmp_path / name) for name in ("qwen3", "llama3"))]
     run = subprocess.run(command, env=seen, capture_output=True, text=True)

@@ -117,7 +117,7 @@ def test_a_job_leaves_its_adapter_on_the_hub_and_finds_long_rows(sft):
     request = replace(request, rows=json.dumps(long))
     found = leave.data_files(request, data)
     assert [json.loads(line) for line in found["rows.jsonl"].decode().splitlines()] == long
-    assert "PUSH_TO" in leave.trl(request, data) and leave.missing(request, data) is None
+    assert "PUSH_TO" in leave.trl(request, data) and not leave.missing(request, data)
     assert leave.data_files(sft[0], data) == {}
     uploaded = {**data, "trained": {**data["trained"], "source": "mine.jsonl"}}
     assert leave.missing(replace(request, rows=""), uploaded) == "mine.jsonl"

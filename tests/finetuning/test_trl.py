@@ -192,19 +192,21 @@ SCRIPTS = {
     "dpo merged": ("dpo", MERGED, {}),
     "orpo prompt beside": ("orpo", BESIDE, {"beta": 0.5}),
     "kto": ("kto", LABELLED, {"desirable_weight": 2}),
+    "sft of a model with dropout": ("sft", MERGED, {}),
 }
 
 
 @pytest.mark.parametrize("title", SCRIPTS)
 def test_the_printed_script_of_trl_gives_the_losses_of_the_run(tmp_path, monkeypatch, title):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened("qwen3"))
+    animal = "gpt2" if "dropout" in title else "qwen3"
+    monkeypatch.setattr(models, "load", lambda *_, **__: zoo.opened(animal))
     monkeypatch.setattr("finetuning.watch.WINDOWS", 1)
     monkeypatch.setattr("finetuning.watch.ANSWER_TOKENS", 2)
     objective, rows, settings = SCRIPTS[title]
     given = {"steps": 3, "batch": 3, "rank": 2, "layers": 0, "learning_rate": 0.01, "answers": 1, **settings}
     request = TrainRequest.parse(
-        objective=objective, rows=json.dumps(rows), model=str(zoo.folder("qwen3")), **given
+        objective=objective, rows=json.dumps(rows), model=str(zoo.folder(animal)), **given
     )
     *_, (data, _) = training.train(request, *training.prepared(request))
     seen: dict = {"__name__": "printed"}

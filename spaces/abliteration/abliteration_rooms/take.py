@@ -159,11 +159,11 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, controls: Controls) -> Room:
         tab="take",
         buttons=(start, cancel),
         outputs=[files, exported, opens],
+        clears={files: gr.Files(visible=False), exported: None, opens: ""},
         seconds=lambda *_: SECONDS,
     )
 
     def run_export(values: Values) -> Iterator[Values]:
-        yield {files: gr.Files(visible=False), exported: None, opens: ""}
         folder = result_folder() / "edited"
         for step in controls.follow(figure, export_steps(room.parse(values), folder, values[form]), values):
             if is_done(step[figure]):

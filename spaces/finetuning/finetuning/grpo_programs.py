@@ -304,7 +304,7 @@ def trl(request: GrpoRequest, data: Mapping[str, Any]) -> str:
         f"    max_completion_length={request.tokens}, temperature={request.temperature:g},\n"
         f'    learning_rate={request.learning_rate!r}, lr_scheduler_type="{request.schedule}",\n'
         f"    beta={request.beta:g}, epsilon={request.epsilon:g}, scale_rewards={request.scale!r},\n"
-        f'    loss_type="{request.loss}", seed={request.seed},\n'
+        f'    loss_type="{request.loss}", seed={request.seed}, disable_dropout=True,\n'
         ")\n"
         "trainer = GRPOTrainer(\n"
         "    model=name,\n    args=config,\n    reward_funcs=paid,\n"

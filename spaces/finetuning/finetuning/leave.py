@@ -47,7 +47,8 @@ def trl(request: TrainRequest, data: Mapping[str, Any]) -> str:
         f"    r={request.rank}, lora_alpha={request.alpha:g}, target_modules={ends!r},\n"
         f'    layers_to_transform={layers!r}, task_type="CAUSAL_LM",\n'
         ")\n"
-        "model = get_peft_model(model, lora)\n"
+        "model = get_peft_model(model, lora).eval()\n"
+        "model.train = lambda mode=True: model  # no dropout, as here; the trainer would turn it on\n"
         f"generator = torch.Generator().manual_seed({request.seed})\n"
         "for key, value in model.named_parameters():  # A as here: TRL would draw another\n"
         '    if ".lora_A." in key:\n'
@@ -127,8 +128,12 @@ def data_files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, byte
     """What the script reads beside itself, by its path in the folder `data`: the adapter of an expert, and
     pasted rows that are too long for it. Rows of a file are no longer here.
     """
+    return _beside(request, rows_listing(request, data["trained"]))
+
+
+def _beside(request: TrainRequest | GrpoRequest, program: str) -> dict[str, bytes]:
     found = expert_files(request.model)
-    if request.rows.strip() and f"{TAKEN[0]}/rows.jsonl" in rows_listing(request, data["trained"]):
+    if request.rows.strip() and f"{TAKEN[0]}/rows.jsonl" in program:
         rows, _, _ = objects(request)
         found["rows.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
     return found
@@ -151,19 +156,17 @@ def rewarded(request: GrpoRequest, data: Mapping[str, Any]) -> tuple[dict[str, s
         "loop.py": grpo_programs.loop(request, data),
         "use.py": use_adapter(request.model),
     }
-    beside = expert_files(request.model)
-    if request.rows.strip() and f"{TAKEN[0]}/rows.jsonl" in found["train.py"]:
-        rows, _, _ = objects(request)
-        beside["rows.jsonl"] = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-    source = str(data["questions"]["source"])
-    stored = source == questions.stored_source(request.data)
-    return found, beside, "" if request.own or stored else source.partition(READ_AS)[0]
+    lacks = _lacks(request, str(data["questions"]["source"]), questions.stored_source(request.data))
+    return found, _beside(request, found["train.py"]), lacks
 
 
-def missing(request: TrainRequest, data: Mapping[str, Any]) -> str | None:
-    """The file of rows that a visitor has and the page has not; None where there is none."""
-    stored = data["trained"]["source"] == stored_source(request.data)
-    return None if request.own or stored else str(data["trained"]["source"]).partition(READ_AS)[0]
+def missing(request: TrainRequest, data: Mapping[str, Any]) -> str:
+    """The file of rows that a visitor has and the page has not, "" for none."""
+    return _lacks(request, str(data["trained"]["source"]), stored_source(request.data))
+
+
+def _lacks(request: TrainRequest | GrpoRequest, source: str, stored: str) -> str:
+    return "" if request.own or source == stored else source.partition(READ_AS)[0]
 
 
 def files(request: TrainRequest, data: Mapping[str, Any]) -> dict[str, str]:

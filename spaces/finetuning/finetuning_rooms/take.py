@@ -243,7 +243,7 @@ def build(
             else:
                 request = TrainRequest.parse(**data["request"])
                 texts, beside = leave.files(request, data), leave.data_files(request, data)
-                lacks = leave.missing(request, data) or ""
+                lacks = leave.missing(request, data)
                 words = _elsewhere(request, data, taken=bool(beside or lacks))
             paths = _put(texts, beside)
             if beside:

@@ -262,6 +262,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> MergeRoom:
         run=run,
         programs=programs_of,
         outputs=[child, files, count, opens],
+        clears={files: gr.Files(visible=False), count: "", opens: ""},
         marks=["recipe="],
         stored=[first],
         seconds=lambda _, request: cost(request),

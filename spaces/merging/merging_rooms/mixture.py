@@ -229,6 +229,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs, child: gr.State) -> Room:
         run=run,
         programs=programs_of,
         outputs=[child, files, opens],
+        clears={files: gr.Files(visible=False), opens: ""},
         stored=[shown_first],
         seconds=lambda _, request: cost(request),
         stopped=STOPPED,

@@ -15,7 +15,7 @@ from shared import chat_room, experts, page
 from shared.embedded_model import EMBEDDED_MODEL
 from shared.errors import for_visitor
 from shared.files import result_folder
-from shared.room import MODEL, QUIET, Values
+from shared.room import LIGHT, MODEL, QUIET, Values
 
 
 def merge_of(child: Child | None) -> tuple[Path, str]:
@@ -28,6 +28,11 @@ def merge_of(child: Child | None) -> tuple[Path, str]:
     return merge.folder, f"A merge by mergekit: {merge.title}. Nobody tested whether its answers are right."
 
 
+def which_of(child: Child | None) -> str:
+    """Which merge is taken home, as a sentence."""
+    return f"This is of the merge that was made last: {child.title}." if child else "No merge was made yet."
+
+
 def build(child: gr.State) -> None:
     """Controls and their events.
 
@@ -35,6 +40,8 @@ def build(child: gr.State) -> None:
         child: the merge that was made last.
     """
     gr.Markdown("## Push the merged model")
+    which = gr.HTML(page.quiet(which_of(None)), elem_classes="quiet", elem_id="push-which")
+    child.change(lambda made: page.quiet(which_of(made)), [child], [which], **LIGHT)
     page.push_row("Model repository to create or update, owner/name", children.push, [child])
     chat_room.build("merge", merge_of, [child])
     gr.Markdown("## Extract a LoRA adapter")

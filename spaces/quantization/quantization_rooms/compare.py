@@ -132,7 +132,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[Request]:
             multiselect=True,
             allow_custom_value=True,
             max_choices=limits.MAX_FORMATS,
-            label="Formats, or GGUF files of the Hub: owner/model-GGUF",
+            label="Formats (own: by this suite’s code), or GGUF files of the Hub: owner/model-GGUF",
             scale=4,
             min_width=300,
             elem_id="formats",

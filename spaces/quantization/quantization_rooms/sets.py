@@ -155,7 +155,6 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
     upload = gr.State(None)
 
     def show(request: SetRequest, _: Values) -> Iterator[Values]:
-        yield {files: gr.Files(None, visible=False), upload: None}
         for step in run(request):
             values: Values = {figure: step.figure}
             if step.files:
@@ -187,6 +186,7 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[SetRequest]:
         run=show,
         programs=programs_of,
         outputs=[files, upload],
+        clears={files: gr.Files(visible=False), upload: None},
         stored=[first],
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Write all to start again."),

@@ -184,24 +184,15 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
     opens = entrances.result(render=False)
 
     def show(request: TakeRequest, _: Values) -> Iterator[Values]:
-        # A program is there at once: what is hidden and shown again that soon stays away.
-        nothing: Values = {files: gr.Files(None, visible=False), upload: None, opens: ""}
-        try:
-            for step in run(request):
-                values: Values = {figure: step.figure}
-                if step.files:
-                    paths = [str(path) for path in step.files]
-                    values |= {files: gr.Files(paths, visible=True), upload: None, opens: ""}
-                    if not (request.script or request.matrix):
-                        card = step.figure["card"]  # type: ignore[typeddict-item]
-                        values[upload] = {"files": paths, "card": card}
-                        values[opens] = opened(request, step.files)
-                else:
-                    values |= nothing
-                yield values
-        except VisitorError:
-            yield nothing
-            raise
+        for step in run(request):
+            values: Values = {figure: step.figure, files: gr.Files(visible=False)}
+            if step.files:
+                paths = [str(path) for path in step.files]
+                values[files] = gr.Files(paths, visible=True)
+                if not (request.script or request.matrix):
+                    card = step.figure["card"]  # type: ignore[typeddict-item]
+                    values |= {upload: {"files": paths, "card": card}, opens: opened(request, step.files)}
+            yield values
 
     room = open_room(
         demo,
@@ -223,6 +214,8 @@ def build(demo: gr.Blocks, tabs: gr.Tabs) -> Room[TakeRequest]:
         run=show,
         programs=programs_of,
         outputs=[files, upload, opens],
+        # a program is there at once: what is hidden and shown again that soon stays away
+        clears={files: None, upload: None, opens: ""},
         stored=[first],
         seconds=lambda _, request: seconds(request),
         stopped=VisitorError("Cancelled; no file was kept.", "Press Quantize to start again."),

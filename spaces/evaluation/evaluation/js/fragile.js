@@ -280,7 +280,7 @@ function formDifferences(data, { left, right, bottom, rowTop, rowTall, below }) 
   const ticks = evenTicks(-most, most, below ? 4 : 6);
   const others = data.models.length - 1;
   return [
-    axisLabel(below ? 10 : left, 12, "start", "to the first, points; gained, lost"),
+    axisLabel(below ? 10 : left, 12, "start", "points against the first; gained, lost"),
     ...baseAxis(x, ticks, FORM_TOP - 8, asPoints),
     ...ticks.map((tick) =>
       s("line", { class: "grid-line", x1: x(tick), x2: x(tick), y1: FORM_TOP, y2: bottom }),

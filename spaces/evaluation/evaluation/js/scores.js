@@ -173,7 +173,7 @@ function differencePanel(data, place) {
       below ? 10 : left,
       12,
       "start",
-      `to the first, points; gained, lost${blind === null ? "" : "; hatched: unseen"}`,
+      `points against the first; gained, lost${blind === null ? "" : "; hatched: too small"}`,
     ),
     ...baseAxis(x, ticks, TOP - 8, asPoints),
     ...ticks.map((tick) =>
@@ -272,7 +272,7 @@ function scoreWords(data) {
     .map(
       ({ discordant, smallest }) =>
         `${asPoints(smallest ?? 0).slice(1)} points where ${percent(discordant)} change sides` +
-        (discordant === data.power[1].discordant ? " (hatched)" : ""),
+        (discordant === data.power[1].discordant ? " (hatched: smaller ones go unseen)" : ""),
     );
   const foretold =
     data.models.length < 2
