@@ -88,7 +88,9 @@ def test_it_grows_fails_and_holds_on_a_phone(open_page, browser, tmp_path) -> No
     expect(page.locator(".values-panel")).to_contain_text("3.5·10⁶ (– to –)")
     page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
     expect(page.locator("[role=alert]")).to_contain_text("It failed.")
-    page = open_page(STORED, width=360, scheme="dark")
+    long = copy.deepcopy(STORED)
+    long["documents"][0] |= {"targets": ["x" * 300]}
+    page = open_page(long, width=360, scheme="dark")
     titles = page.locator(".measures-panel .eval-whole").all_text_contents()
     told = " ".join(titles)
     assert told.count("(more is better)") == len(STORED["measures"]) and "…" not in told
@@ -98,5 +100,8 @@ def test_it_grows_fails_and_holds_on_a_phone(open_page, browser, tmp_path) -> No
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert axe_finds(page) == []
+    show(page, "documents")
+    detail = page.locator(".eval-detail").evaluate("one => [one.scrollWidth, one.clientWidth]")
+    assert detail[0] == detail[1], "a long word is broken"
     with exported(browser, tmp_path / "task.html", STORED, FOLDER) as page:
         expect(page.locator(".measures-panel .eval-mark").first).to_be_visible()

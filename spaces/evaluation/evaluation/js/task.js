@@ -246,7 +246,9 @@ function documentDetail(data, document) {
           "p",
           {},
           `${known} `,
-          targets.slice(0, 8).map((one, at) => [at ? ", " : "", h("code", {}, h("bdi", {}, one))]),
+          targets
+            .slice(0, 8)
+            .map((one, at) => [at ? ", " : "", h("code", {}, h("bdi", {}, shortened(one, 400)))]),
           targets.length > 8 ? ` and ${targets.length - 8} more` : "",
         ),
     ...answers.flatMap((answer, model) => [
