@@ -11,6 +11,8 @@ from shared.paired import LEVEL
 if TYPE_CHECKING:
     from evaluation.data import MeasureDifference, MeasureScore, TaskMeasure, WholeTaskRun
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def label(measure: TaskMeasure) -> str:
     """A metric with its filter."""
@@ -22,8 +24,10 @@ def worded(measure: TaskMeasure, value: float, signed: bool = False) -> str:
     """A metric's value, or a difference of two: shares in percent or points, others to three digits."""
     if measure["share"]:
         return points(value) if signed else percent(value)
-    small = abs(value) < 1_000 or abs(value) >= 1_000_000
-    size = f"{abs(value):.3g}" if small else f"{abs(value):,.0f}"
+    size = f"{abs(value):,.0f}" if 999.5 <= abs(value) < 1_000_000 else f"{abs(value):.3g}"
+    if "e" in size:
+        head, power = size.split("e")
+        size = f"{head}·10{str(int(power)).translate(_RAISED)}"
     sign = ("+" if value > 0 else "−" if value < 0 else "") if signed else "−" if value < 0 else ""
     return sign + size
 
