@@ -105,9 +105,8 @@ def run(request: WholeTaskRequest, loaded: Sequence[Loaded], planned: Plan) -> I
         if rows:
             data["documents"] = [_document(task, sides, rows, at) for at in range(some.stop)]
             data["scores"], data["differences"] = _counted(task, sides, rows)
-        if len(data["documents"]) < of and (
-            deadline.over or not rows
-        ):  # those of a batch that was cut are none
+        # the documents of a batch that the time cut are none of the result's
+        if len(data["documents"]) < of and (deadline.over or not rows):
             data["stopped"] = f"The run was ended after {engine.MAX_SECONDS / 60:g} minutes."
         if data["stopped"] or some.stop == of:
             break
