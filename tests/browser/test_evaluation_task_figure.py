@@ -38,6 +38,10 @@ def test_scores_lead_to_documents_with_what_was_taken(open_page) -> None:
     page.locator("[data-key=task-documents]").select_option("differ")
     moved = next(one for one in STORED["differences"] if one["model"] == 2 and not one["measure"])
     expect(rows).to_have_count(moved["gained"] + moved["lost"])
+    page.locator("[data-key=task-documents]").select_option("missed")
+    expect(rows).to_have_count(sum(not one["answers"][0]["right"][0] for one in STORED["documents"]))
+    page.locator("[data-key=task-documents]").select_option("cut")
+    expect(page.locator(".eval-detail")).to_have_text("No document is like that.")
     page.locator("[data-key=task-documents]").select_option("all")
     page.locator("[data-key=task-document-3]").focus()
     page.keyboard.press("Enter")
@@ -45,6 +49,8 @@ def test_scores_lead_to_documents_with_what_was_taken(open_page) -> None:
     texts = page.locator(".eval-answer").evaluate_all("all => all.map((one) => one.textContent)")
     assert texts == [one["text"] for one in STORED["documents"][3]["answers"]]
     expect(page.locator(".task-text")).to_have_text(STORED["documents"][3]["prompt"])
+    left = "one => one.scrollHeight - one.clientHeight - one.scrollTop"
+    assert page.locator(".task-text").evaluate(left) < 2, "the question, which ends the prompt, is in view"
     wrong = sum(not yes for one in STORED["documents"][3]["answers"] for yes in one["right"])
     expect(page.locator(".eval-checks li", has_text="✗")).to_have_count(wrong)
     show(page, "values")

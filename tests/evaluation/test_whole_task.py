@@ -119,6 +119,7 @@ def test_an_answer_is_cut_by_each_text_in_turn():
         ("foo.\nbar", ["\n", ".\n"], "foo."),
         ("foo.\nbar", [".\n", "\n"], "foo"),
         ("a\n\nQuestion: b", ["Question:", "\n\nQuestion"], "a\n\n"),
+        ("a;b,c", [",", ";"], "a"),
         ("a b a", ["c"], "a b a"),
     ):
         assert cut(text, until) == (left, left != text)
@@ -252,6 +253,14 @@ def test_intervals_are_scipys_and_a_model_against_itself_is_equal():
     same = apart(metric, means(logs), means(logs))
     assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
     assert valued(metric, means(logs[:1])).low is None and apart(metric, means([1]), means([2])).low is None
+
+
+def test_an_example_shows_the_first_of_several_targets():
+    asked = WRITE[: WRITE.index("metric_list")].replace("doc_to_target: ref", "doc_to_target: refs")
+    text = f"{asked}num_fewshot: 1\nfewshot_split: test\n"
+    rows = [{"text": f"{one}?", "refs": [f"{one}1", f"{one}2"]} for one in "ab"]
+    task = whole_task(WholeTaskRequest.parse(models=["a"], yaml=text, rows=rows))
+    assert [one.prompt for one in task.questions] == ["b? b1\n\na?", "a? a1\n\nb?"]
 
 
 def test_numbers_are_written_for_readers():
