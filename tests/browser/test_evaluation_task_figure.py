@@ -38,6 +38,10 @@ def test_scores_lead_to_documents_with_what_was_taken(open_page) -> None:
     page.locator("[data-key=task-documents]").select_option("differ")
     moved = next(one for one in STORED["differences"] if one["model"] == 2 and not one["measure"])
     expect(rows).to_have_count(moved["gained"] + moved["lost"])
+    page.locator("[data-key=task-documents]").select_option("missed")
+    expect(rows).to_have_count(sum(not one["answers"][0]["right"][0] for one in STORED["documents"]))
+    page.locator("[data-key=task-documents]").select_option("cut")
+    expect(page.locator(".eval-detail")).to_have_text("No document is like that.")
     page.locator("[data-key=task-documents]").select_option("all")
     page.locator("[data-key=task-document-3]").focus()
     page.keyboard.press("Enter")
@@ -45,6 +49,8 @@ def test_scores_lead_to_documents_with_what_was_taken(open_page) -> None:
     texts = page.locator(".eval-answer").evaluate_all("all => all.map((one) => one.textContent)")
     assert texts == [one["text"] for one in STORED["documents"][3]["answers"]]
     expect(page.locator(".task-text")).to_have_text(STORED["documents"][3]["prompt"])
+    left = "one => one.scrollHeight - one.clientHeight - one.scrollTop"
+    assert page.locator(".task-text").evaluate(left) < 2, "the question, which ends the prompt, is in view"
     wrong = sum(not yes for one in STORED["documents"][3]["answers"] for yes in one["right"])
     expect(page.locator(".eval-checks li", has_text="✗")).to_have_count(wrong)
     show(page, "values")
@@ -88,7 +94,9 @@ def test_it_grows_fails_and_holds_on_a_phone(open_page, browser, tmp_path) -> No
     expect(page.locator(".values-panel")).to_contain_text("3.5·10⁶ (– to –)")
     page.evaluate("draw", {"error": {"what": "It failed.", "remedy": "Do this."}})
     expect(page.locator("[role=alert]")).to_contain_text("It failed.")
-    page = open_page(STORED, width=360, scheme="dark")
+    long = copy.deepcopy(STORED)
+    long["documents"][0] |= {"targets": ["x" * 300]}
+    page = open_page(long, width=360, scheme="dark")
     titles = page.locator(".measures-panel .eval-whole").all_text_contents()
     told = " ".join(titles)
     assert told.count("(more is better)") == len(STORED["measures"]) and "…" not in told
@@ -98,5 +106,8 @@ def test_it_grows_fails_and_holds_on_a_phone(open_page, browser, tmp_path) -> No
         show(page, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         assert axe_finds(page) == []
+    show(page, "documents")
+    detail = page.locator(".eval-detail").evaluate("one => [one.scrollWidth, one.clientWidth]")
+    assert detail[0] == detail[1], "a long word is broken"
     with exported(browser, tmp_path / "task.html", STORED, FOLDER) as page:
         expect(page.locator(".measures-panel .eval-mark").first).to_be_visible()

@@ -42,7 +42,7 @@ def test_what_is_left_out_is_said():
         "Not computed here: f1.",
     ]
     assert read(TaskRequest.parse(yaml=EXAMPLE, rows=ALL, limit=1))["notes"] == [
-        "The first 1 documents; there are more."
+        "The first 1 document; there are more."
     ]
 
 
@@ -51,6 +51,7 @@ def test_what_is_left_out_is_said():
     [
         ("", "There is no task"),
         ("a: [", "no YAML"),
+        ("task: a\r\nfilter_list:\r\n\t- b", r"no YAML \(line 3: found character '\\t'"),
         ("- a", "no list of keys"),
         (EXAMPLE + "process_docs: !function utils.x", "calls a function of Python"),
         (EXAMPLE + "process_docs: !!python/name:os.system", "no YAML"),

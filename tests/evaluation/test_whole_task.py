@@ -16,10 +16,10 @@ from scipy.stats import bootstrap
 
 from evaluation import task_reading, task_run
 from evaluation.answer_filters import Filter, match_of
-from evaluation.task_finding import verdicts
+from evaluation.task_finding import verdicts, worded
 from evaluation.task_metrics import BY_KIND, apart, exchanged_p, f1, mcc, means, positives, tables, valued
 from evaluation.task_programs import listings
-from evaluation.task_reading import Read, Ready, _scored, cut, prepared
+from evaluation.task_reading import Read, Ready, _scored, cut, prepared, sized
 from evaluation.task_run import _rows, _Side
 from evaluation.whole_task import WholeTaskRequest, whole_task
 from shared.errors import VisitorError
@@ -119,6 +119,7 @@ def test_an_answer_is_cut_by_each_text_in_turn():
         ("foo.\nbar", ["\n", ".\n"], "foo."),
         ("foo.\nbar", [".\n", "\n"], "foo"),
         ("a\n\nQuestion: b", ["Question:", "\n\nQuestion"], "a\n\n"),
+        ("a;b,c", [",", ";"], "a"),
         ("a b a", ["c"], "a b a"),
     ):
         assert cut(text, until) == (left, left != text)
@@ -252,6 +253,31 @@ def test_intervals_are_scipys_and_a_model_against_itself_is_equal():
     same = apart(metric, means(logs), means(logs))
     assert (same.value, same.low, same.high, same.p) == (0, 0, 0, 1)
     assert valued(metric, means(logs[:1])).low is None and apart(metric, means([1]), means([2])).low is None
+
+
+def test_an_example_shows_the_first_of_several_targets():
+    asked = WRITE[: WRITE.index("metric_list")].replace("doc_to_target: ref", "doc_to_target: refs")
+    text = f"{asked}num_fewshot: 1\nfewshot_split: test\n"
+    rows = [{"text": f"{one}?", "refs": [f"{one}1", f"{one}2"]} for one in "ab"]
+    task = whole_task(WholeTaskRequest.parse(models=["a"], yaml=text, rows=rows))
+    assert [one.prompt for one in task.questions] == ["b? b1\n\na?", "a? a1\n\nb?"]
+
+
+def test_numbers_are_written_for_readers():
+    values = (2.324e8, -6.76e-6, 999.6, 999_999, 0.5223, 0)
+    written = [worded({"share": False}, value, True) for value in values]
+    assert written == ["+2.32·10⁸", "−6.76·10⁻⁶", "+1,000", "+999,999", "+0.522", "0"]
+    assert worded({"share": True}, -0.1, True) == "−10" and worded({"share": True}, 0.1) == "10 %"
+
+
+def test_choices_that_are_read_alone_too_count_as_read():
+    one, text = zoo.opened("gpt2"), READ["labels"][0]
+    sizes = []
+    for metric in ("acc", "acc_mutual_info"):
+        some = f"{text[: text.index('metric_list')]}metric_list: [{{metric: {metric}}}]"
+        task = whole_task(WholeTaskRequest.parse(models=["a"], yaml=some, rows=FACTS[:1]))
+        sizes.append(sized(prepared(one, task.questions[0], task.recipe, False)))
+    assert sizes[1] > sizes[0] + 1
 
 
 def test_a_perplexity_that_is_no_number_is_refused():

@@ -13,7 +13,7 @@ from shared.power import smallest_difference
 from shared.rounding import K_TYPES, described
 
 if TYPE_CHECKING:
-    from evaluation.data import Compare, Difference, Score
+    from evaluation.data import Compare, Difference, Score, Side
     from shared.models import Loaded
 
 WAITING = "Before the first item"
@@ -84,21 +84,53 @@ def verdicts(data: Compare, over: bool) -> list[str]:
     said = [sentence for yes, sentence in sorted(told, key=lambda pair: not pair[0])]
     low = [score for score in data["scores"] if not score["task"]]
     chance = chance_of(data)
-    others = {2: "two others", 3: "three others"}
     if len(whole) > 1 and any(yes for yes, _ in told):
         said.insert(0, _in_short(data, whole, [yes for yes, _ in told]))
     if len(whole) > 1 and not any(yes for yes, _ in told):
-        said.insert(
-            0,
-            f"{counted(asked, 'item')} cannot decide between {data['models'][0]['name']} and the "
-            f"{others[len(whole)]}.",
-        )
+        said.insert(0, none_decided(counted(asked, "item"), data["models"][0]["name"], len(whole)))
     if not any(yes for yes, _ in told) and all(near_chance(score, chance) for score in low):
         said.insert(
             0, f"{counted(asked, 'item')} cannot decide: no model is above guessing ({percent(chance)})."
         )
-    blind = [_blind(data, one) for (yes, _), one in zip(told, whole, strict=True) if not yes]
+    blind = [
+        unseen(data["models"], one["model"], one["gained"] + one["lost"], one["of"], one["groups"], "item")
+        for (yes, _), one in zip(told, whole, strict=True)
+        if not yes
+    ]
     return [*said, *blind, *_contaminated(data)]
+
+
+def none_decided(where: str, base: str, others: int) -> str:
+    """Of a base and two or three others, none of which is decided, the sentence that says so."""
+    count = {2: "two", 3: "three"}[others]
+    return f"{where} cannot decide between {base} and the {count} others."
+
+
+def unseen(models: Sequence[Side], model: int, moved: int, of: int, groups: int, noun: str) -> str:
+    """What an undecided comparison to the first model would not have seen.
+
+    Args:
+        models: all of the run, for whose number p-values are corrected.
+        model: place of the one that is compared.
+        moved: answers that changed sides.
+        of: answers of each.
+        groups: of these, those that do not share a passage.
+        noun: what one that was asked is called.
+    """
+    words = f"{models[model]['name']}: with {moved} of {counted(of, noun)} changing sides"
+    least = smallest_difference(groups, moved / of, LEVEL / max(1, len(models) - 1)) if moved else None
+    if least is None:
+        return f"{words} hardly any difference could have been seen."
+    return f"{words} a difference below {points(least, signed=False)} points would mostly go unseen."
+
+
+def cut_short(models: Sequence[Side], cut: Sequence[int], tokens: int) -> list[str]:
+    """The models of whose answers some, `cut`, ended at the longest length."""
+    return [
+        f"{side['name']}: {counted(count, 'answer')} cut at {counted(tokens, 'token')}."
+        for side, count in zip(models, cut, strict=True)
+        if count
+    ]
 
 
 def _in_short(data: Compare, whole: Sequence[Difference], told: Sequence[bool]) -> str:
@@ -188,22 +220,6 @@ def _against(data: Compare, one: Difference) -> str:
         return f"{second} is {which} than {first} by {size} points of {of} ({between}), {how}: {flips}."
     return (
         f"{of} cannot decide between {second} and {first}: {points(one['mean'])} points ({between}), {flips}."
-    )
-
-
-def _blind(data: Compare, one: Difference) -> str:
-    """What an undecided comparison would not have seen."""
-    n, moved = one["of"], one["gained"] + one["lost"]
-    of = counted(n, "item")
-    name = data["models"][one["model"]]["name"]
-    unseen = None
-    if moved:
-        unseen = smallest_difference(one["groups"], moved / n, LEVEL / max(1, len(data["models"]) - 1))
-    if unseen is None:
-        return f"{name}: with {moved} of {of} changing sides hardly any difference could have been seen."
-    return (
-        f"{name}: with {moved} of {of} changing sides a difference below "
-        f"{points(unseen, signed=False)} points would mostly go unseen."
     )
 
 

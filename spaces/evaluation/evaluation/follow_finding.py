@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.finding import p_words, percent, points
+from evaluation.finding import cut_short, none_decided, p_words, percent, points, unseen
 from shared.numbers import counted
 from shared.paired import LEVEL
-from shared.power import smallest_difference
 
 if TYPE_CHECKING:
     from evaluation.data import Difference, Follow
@@ -27,11 +26,17 @@ def verdicts(data: Follow, over: bool) -> list[str]:
     told = [(one["p"] <= LEVEL, _against(data, one)) for one in whole]
     said = [words for _, words in sorted(told, key=lambda pair: not pair[0])]
     if len(whole) > 1 and not any(yes for yes, _ in told):
-        rest = {2: "two", 3: "three"}[len(whole)]
-        first = data["models"][0]["name"]
-        said.insert(0, f"{counted(asked, 'prompt')} cannot decide between {first} and the {rest} others.")
-    blind = [_blind(data, one) for (yes, _), one in zip(told, whole, strict=True) if not yes]
-    return [*said, *_alone(data), *blind, *_cut(data)]
+        said.insert(0, none_decided(counted(asked, "prompt"), data["models"][0]["name"], len(whole)))
+    blind = [
+        unseen(data["models"], one["model"], one["gained"] + one["lost"], one["of"], one["groups"], "prompt")
+        for (yes, _), one in zip(told, whole, strict=True)
+        if not yes
+    ]
+    cut = [
+        sum(not one["answers"][place]["ended"] for one in data["prompts"])
+        for place in range(len(data["models"]))
+    ]
+    return [*said, *_alone(data), *blind, *cut_short(data["models"], cut, data["request"]["tokens"])]
 
 
 def _alone(data: Follow) -> list[str]:
@@ -65,28 +70,3 @@ def _against(data: Follow, one: Difference) -> str:
     return (
         f"{of} cannot decide between {second} and {first}: {points(one['mean'])} points ({between}), {flips}."
     )
-
-
-def _blind(data: Follow, one: Difference) -> str:
-    """What an undecided comparison would not have seen."""
-    moved, of = one["gained"] + one["lost"], counted(one["of"], "prompt")
-    name = data["models"][one["model"]]["name"]
-    level = LEVEL / max(1, len(data["models"]) - 1)
-    unseen = smallest_difference(one["groups"], moved / one["of"], level) if moved else None
-    if unseen is None:
-        return f"{name}: with {moved} of {of} changing sides hardly any difference could have been seen."
-    return (
-        f"{name}: with {moved} of {of} changing sides a difference below "
-        f"{points(unseen, signed=False)} points would mostly go unseen."
-    )
-
-
-def _cut(data: Follow) -> list[str]:
-    """Models of whose answers many were cut at the longest length."""
-    found = []
-    for place, side in enumerate(data["models"]):
-        cut = sum(not one["answers"][place]["ended"] for one in data["prompts"])
-        if cut:
-            tokens = data["request"]["tokens"]
-            found.append(f"{side['name']}: {counted(cut, 'answer')} cut at {tokens} tokens.")
-    return found

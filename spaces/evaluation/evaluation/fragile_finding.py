@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.finding import p_words, percent, points
+from evaluation.finding import none_decided, p_words, percent, points
 from shared.numbers import counted
 from shared.paired import LEVEL
 
@@ -33,12 +33,8 @@ def verdicts(data: Fragile) -> list[str]:
         )
         guessed = []
     elif len(wholes) > 1 and not any(yes for yes, _ in told):
-        others = {2: "two", 3: "three"}[len(wholes)]
-        said.insert(
-            0,
-            f"{n} in {len(data['forms'])} forms cannot decide between {data['models'][0]['name']} and the "
-            f"{others} others.",
-        )
+        where = f"{n} in {len(data['forms'])} forms"
+        said.insert(0, none_decided(where, data["models"][0]["name"], len(wholes)))
     for one in wholes:
         said += _claimed(data, one)
     said += [_spread(data, one) for one in data["spreads"]]

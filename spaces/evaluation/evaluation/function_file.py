@@ -18,6 +18,7 @@ from shared.checks import SEED, whole
 from shared.errors import VisitorError
 from shared.items import Item, items_of
 from shared.mutants import function_item
+from shared.numbers import counted
 from shared.request import setting
 
 HUMANEVAL = "openai/openai_humaneval"
@@ -76,7 +77,7 @@ def read(request: FunctionsRequest, token: str | None = None) -> dict[str, Any]:
         raise VisitorError("The items are too long together.", "Lower the limit of problems, or of mutants.")
     notes = [f"{len(left_out)} left out. {left_out[0]}"] if left_out else []
     if more:
-        notes.append(f"The first {len(documents):,} problems; there are more.")
+        notes.append(f"The first {counted(len(documents), 'problem')}; there are more.")
     notes.append("No code was run: a few of the mutants may answer as the solution does.")
     if not request.rows.strip():
         licence = LICENCES.get(request.dataset)

@@ -87,7 +87,7 @@ class Documents(Generic[Made]):
         """What a reader should know of them."""
         found = [f"{len(self.left_out)} left out. {self.left_out[0]}"] if self.left_out else []
         if self.more:
-            found.append(f"The first {self.asked:,} documents; there are more.")
+            found.append(f"The first {counted(self.asked, 'document')}; there are more.")
         if task.get("num_fewshot"):
             found.append(f"{counted(task['num_fewshot'], 'example')} before each, as lm-eval draws them.")
             if self.shots_more:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from evaluation.finding import p_words, percent, points
+from evaluation.finding import cut_short, none_decided, p_words, percent, points, unseen
 from shared.numbers import counted
 from shared.paired import LEVEL
-from shared.power import smallest_difference
 
 if TYPE_CHECKING:
     from evaluation.data import MeasureDifference, MeasureScore, TaskMeasure, WholeTaskRun
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def label(measure: TaskMeasure) -> str:
@@ -23,8 +24,10 @@ def worded(measure: TaskMeasure, value: float, signed: bool = False) -> str:
     """A metric's value, or a difference of two: shares in percent or points, others to three digits."""
     if measure["share"]:
         return points(value) if signed else percent(value)
-    small = abs(value) < 1_000 or abs(value) >= 1_000_000
-    size = f"{abs(value):.3g}" if small else f"{abs(value):,.0f}"
+    size = f"{abs(value):,.0f}" if 999.5 <= abs(value) < 1_000_000 else f"{abs(value):.3g}"
+    if "e" in size:
+        head, power = size.split("e")
+        size = f"{head}·10{str(int(power)).translate(_RAISED)}"
     sign = ("+" if value > 0 else "−" if value < 0 else "") if signed else "−" if value < 0 else ""
     return sign + size
 
@@ -46,10 +49,18 @@ def verdicts(data: WholeTaskRun, over: bool) -> list[str]:
     told = [(one["p"] <= LEVEL, _against(data, one)) for one in first]
     said = [words for _, words in sorted(told, key=lambda pair: not pair[0])]
     if len(first) > 1 and not any(yes for yes, _ in told):
-        rest = {2: "two", 3: "three"}[len(first)]
-        said.insert(0, f"{of} cannot decide between {data['models'][0]['name']} and the {rest} others.")
-    blind = [_blind(data, one) for (yes, _), one in zip(told, first, strict=True) if not yes]
-    return [*said, *_scores(data), *_others(data), *[one for one in blind if one], *_cut(data)]
+        said.insert(0, none_decided(of, data["models"][0]["name"], len(first)))
+    blind = [
+        unseen(data["models"], one["model"], one["gained"] + one["lost"], one["of"], one["of"], "document")
+        for (yes, _), one in zip(told, first, strict=True)
+        if not yes and one["gained"] is not None and one["lost"] is not None
+    ]
+    cut = [
+        sum(one["answers"][place].get("ended") == "length" for one in data["documents"])
+        for place in range(len(data["models"]))
+    ]
+    ends = cut_short(data["models"], cut, data["provenance"]["tokens"])
+    return [*said, *_scores(data), *_others(data), *blind, *ends]
 
 
 def _against(data: WholeTaskRun, one: MeasureDifference) -> str:
@@ -99,31 +110,4 @@ def _others(data: WholeTaskRun) -> list[str]:
                 f"By {label(measure)} {data['models'][one['model']]['name']} is {which} than "
                 f"{data['models'][0]['name']}, p {p_words(one['p'])}."
             )
-    return found
-
-
-def _blind(data: WholeTaskRun, one: MeasureDifference) -> str:
-    """What an undecided comparison of shares would not have seen."""
-    if one["gained"] is None or one["lost"] is None:
-        return ""
-    moved, of = one["gained"] + one["lost"], counted(one["of"], "document")
-    name = data["models"][one["model"]]["name"]
-    level = LEVEL / max(1, len(data["models"]) - 1)
-    unseen = smallest_difference(one["of"], moved / one["of"], level) if moved else None
-    if unseen is None:
-        return f"{name}: with {moved} of {of} changing sides hardly any difference could have been seen."
-    return (
-        f"{name}: with {moved} of {of} changing sides a difference below "
-        f"{points(unseen, signed=False)} points would mostly go unseen."
-    )
-
-
-def _cut(data: WholeTaskRun) -> list[str]:
-    """Models of whose answers some were cut at the longest length."""
-    found = []
-    for place, side in enumerate(data["models"]):
-        cut = sum(one["answers"][place].get("ended") == "length" for one in data["documents"])
-        if cut:
-            tokens = data["provenance"]["tokens"]
-            found.append(f"{side['name']}: {counted(cut, 'answer')} cut at {tokens} tokens.")
     return found

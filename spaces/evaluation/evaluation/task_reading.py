@@ -67,8 +67,8 @@ class Read:
     scored: Scored | None = None
 
 
-class Lengths:
-    """When a batch of answers has taken too long.
+class Deadline:
+    """When a run has taken too long.
 
     Args:
         seconds: that are left.
@@ -155,13 +155,13 @@ def _rolled(loaded: Loaded, question: Question) -> tuple[tuple[tuple[int, ...], 
 
 def sized(ready: Ready) -> int:
     """Tokens that a document takes to read."""
-    if ready.row:
-        return len(ready.row.context) + sum(map(len, ready.row.choices))
-    return len(ready.prompt) + sum(len(ids) for ids, _ in ready.windows)
+    rows = [row for row in (ready.row, ready.alone) if row]
+    choices = sum(len(row.context) + sum(map(len, row.choices)) for row in rows)
+    return len(ready.prompt) + sum(len(ids) for ids, _ in ready.windows) + choices
 
 
 def answered(
-    loaded: Loaded, some: Sequence[Ready], recipe: Recipe, time_left: Lengths
+    loaded: Loaded, some: Sequence[Ready], recipe: Recipe, deadline: Deadline
 ) -> Iterator[float | list[Read]]:
     """What a model makes of some documents; before it, of answers that are written, the share of their
     longest length. Nothing where the time ends before: an answer that it cut would count as a wrong one.
@@ -170,22 +170,22 @@ def answered(
         loaded: the model, where it is to run.
         some: the documents.
         recipe: of the task.
-        time_left: no document is read after it.
+        deadline: no document is read after it.
 
     Raises:
         VisitorError: a likelihood is no finite number.
     """
-    if time_left.over:
+    if deadline.over:
         return
     if recipe.kind == "multiple_choice":
         found = _chosen(loaded, some)
     elif recipe.kind == "generate_until":
-        yield from _written(loaded, some, recipe, time_left)
+        yield from _written(loaded, some, recipe, deadline)
         return
     else:
         found = []
         for one in some:
-            if time_left.over:
+            if deadline.over:
                 return
             found.append(_scored(loaded, one))
     for one, read in zip(some, found, strict=True):
@@ -232,7 +232,7 @@ def _scored(loaded: Loaded, ready: Ready) -> Read:
 
 
 def _written(
-    loaded: Loaded, some: Sequence[Ready], recipe: Recipe, time_left: Lengths
+    loaded: Loaded, some: Sequence[Ready], recipe: Recipe, deadline: Deadline
 ) -> Iterator[float | list[Read]]:
     tokenizer = loaded.tokenizer
     until = stops(tokenizer, recipe.until)
@@ -249,7 +249,7 @@ def _written(
     for count, step in enumerate(
         greedy(loaded.model, tokenizer, [one.prompt for one in some], recipe.tokens, likeliest, enough), 1
     ):
-        if time_left.over:
+        if deadline.over:
             return
         answers = step
         if count % 8 == 0:

@@ -16,7 +16,7 @@ from evaluation import engine, numbers, overlap
 from evaluation.data import MeasureDifference, MeasureScore, TaskAnswer, TaskDocument, WholeTaskRun
 from evaluation.task_finding import verdicts
 from evaluation.task_metrics import apart, means, positives, tables, valued
-from evaluation.task_reading import Lengths, Read, Ready, answered, prepared, sized
+from evaluation.task_reading import Deadline, Read, Ready, answered, prepared, sized
 from evaluation.whole_task import Measure, Question, WholeTask, WholeTaskRequest
 from shared import paired
 from shared.errors import VisitorError
@@ -90,22 +90,23 @@ def run(request: WholeTaskRequest, loaded: Sequence[Loaded], planned: Plan) -> I
         return {**data}
 
     yield step(f"0 of {of} documents", 0)
-    left = Lengths(engine.MAX_SECONDS)
+    deadline = Deadline(engine.MAX_SECONDS)
     for start in range(0, of, TOGETHER):
         some = slice(start, min(start + TOGETHER, of))
         for place, (one, side) in enumerate(zip(loaded, sides, strict=True)):
             name = data["models"][place]["name"]
-            for found in answered(one, planned.ready[place][some], task.recipe, left):
+            for found in answered(one, planned.ready[place][some], task.recipe, deadline):
                 if isinstance(found, float):
                     part = (place + found) / len(loaded) * (some.stop - start)
                     yield step(f"{name}: documents {start + 1} to {some.stop}", start + part)
                 else:
                     side.read += found
-        rows = _filtered(task, sides, start, left) if len(sides[-1].read) == some.stop else None
+        rows = _filtered(task, sides, start, deadline) if len(sides[-1].read) == some.stop else None
         if rows:
             data["documents"] = [_document(task, sides, rows, at) for at in range(some.stop)]
             data["scores"], data["differences"] = _counted(task, sides, rows)
-        if len(data["documents"]) < of and (left.over or not rows):  # those of a batch that was cut are none
+        # the documents of a batch that the time cut are none of the result's
+        if len(data["documents"]) < of and (deadline.over or not rows):
             data["stopped"] = f"The run was ended after {engine.MAX_SECONDS / 60:g} minutes."
         if data["stopped"] or some.stop == of:
             break
@@ -118,7 +119,7 @@ def run(request: WholeTaskRequest, loaded: Sequence[Loaded], planned: Plan) -> I
 
 
 def _filtered(
-    task: WholeTask, sides: Sequence[_Side], start: int, left: Lengths
+    task: WholeTask, sides: Sequence[_Side], start: int, deadline: Deadline
 ) -> list[list[Numbers]] | None:
     """What the filters take of the answers from `start` on, and of every model and metric the rows of all;
     None where the time ends before.
@@ -126,14 +127,14 @@ def _filtered(
     for side in sides:
         new = [read.text for read in side.read[start:]]
         for taken, kept in zip(task.recipe.filters, side.taken, strict=True):
-            if left.over:
+            if deadline.over:
                 return None
             kept += taken.taken(new) if task.recipe.kind == "generate_until" else new
     found: list[list[Numbers]] = []
     for side in sides:
         found.append([])
         for measure in task.recipe.measures:
-            if left.over:
+            if deadline.over:
                 return None
             found[-1].append(_rows(measure, side, task.questions))
     return found

@@ -164,8 +164,11 @@ def _keys(text: str) -> dict[str, Any]:
                 f"The task calls a function of Python (!function) for {key}, which is not run here.",
                 "Write the column or a template in its place.",
             ) from None
-        words = getattr(error, "problem", None) or str(error)
-        raise VisitorError(f"The task is no YAML ({words[:80]}).", "Paste one of lm-eval's files.") from None
+        words, mark = getattr(error, "problem", None) or str(error), getattr(error, "problem_mark", None)
+        line = f"line {mark.line + 1}: " if mark else ""
+        raise VisitorError(
+            f"The task is no YAML ({line}{words[:80]}).", "Mend it, or paste one of lm-eval's files."
+        ) from None
     if not parts or not all(isinstance(part, dict) for part in parts):
         raise VisitorError("The task's YAML is no list of keys.", "Paste one of lm-eval's files.")
     found: dict[str, Any] = {}

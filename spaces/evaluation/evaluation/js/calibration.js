@@ -12,7 +12,7 @@ import { openChart } from "../../../../shared/js/chart.js";
 import { h, keepFocus, s } from "../../../../shared/js/dom.js";
 import { brief, percent } from "../../../../shared/js/numbers.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
-import { choiceField } from "./items.js";
+import { choiceField } from "./listed.js";
 import { mark, sample } from "./marks.js";
 import { sentenceList } from "./words.js";
 

@@ -1,10 +1,10 @@
 // Instructions followed: scores and differences, every answer with what was checked, the numbers.
 
-import { h, keepFocus } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
 import { brief, percent, plural } from "../../../../shared/js/numbers.js";
-import { choice } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { choiceField, listedRow, openListed, otherField } from "./listed.js";
 import { asPoints, sample } from "./marks.js";
 import { openScores } from "./scores.js";
 import { pNumber, shortened } from "./words.js";
@@ -135,57 +135,35 @@ function listedPrompts(data, { filter, other, task }) {
  * @returns {(data: Follow) => void}
  */
 function openChecked(panel, session) {
-  const controls = h("div", { class: "filters eval-filters" });
-  const list = h("div", {});
-  const detail = h("div", { class: "eval-detail" });
-  panel.append(controls, h("div", { class: "eval-items" }, list, detail));
-  return (data) => {
-    keepFocus(panel, () => {
-      const shown = listedPrompts(data, session);
-      controls.replaceChildren(...followControls(data, session, shown.length));
-      list.replaceChildren(promptTable(data, session, shown));
-      const open = shown.find(({ at }) => at === session.prompt) ?? shown[0];
-      detail.replaceChildren(
-        ...(open
-          ? promptDetail(data, open.prompt)
-          : [h("p", { class: "said" }, "No prompt is like that.")]),
-      );
-    });
-  };
+  return openListed(panel, {
+    noun: "prompt",
+    listed: (/** @type {Follow} */ data) => listedPrompts(data, session),
+    chosen: ({ at }) => at === session.prompt,
+    controls: (data) => followControls(data, session),
+    table: (data, shown, open) => promptTable(data, session, shown, open?.at),
+    detail: (data, { prompt }) => promptDetail(data, prompt),
+  });
 }
 
 /**
  * @param {Follow} data
  * @param {Followed} session
- * @param {number} count
  */
-function followControls(data, session, count) {
-  const field = (
-    /** @type {string} */ label,
-    /** @type {[string, string][]} */ options,
-    /** @type {string} */ value,
-    /** @type {(value: string) => void} */ set,
-  ) => {
-    const found = choice(label, options, value, set);
-    found.querySelector("select")?.setAttribute("data-key", `follow-${label}`);
-    return found;
-  };
-  const others = data.models.map(
-    ({ name }, at) => /** @type {[string, string]} */ ([String(at), shortened(name, 48)]),
-  );
-  const filters = FOLLOW_FILTERS.filter(([name]) => name !== "differ" || others.length > 1);
-  const groups = data.tasks.map(({ name }) => /** @type {[string, string]} */ ([name, name]));
+function followControls(data, session) {
+  const filters = FOLLOW_FILTERS.filter(([name]) => name !== "differ" || data.models.length > 1);
+  /** @type {[string, string][]} */
+  const groups = [["", "all instructions"]];
+  for (const { name } of data.tasks) groups.push([name, name]);
   return [
-    field("prompts", filters, session.filter, (filter) => session.choose({ filter, prompt: -1 })),
-    others.length > 2
-      ? field("other", others.slice(1), String(session.other), (other) =>
-          session.choose({ other: Number(other), prompt: -1 }),
-        )
-      : "",
-    field("of", [["", "all instructions"], ...groups], session.task, (task) =>
+    choiceField("prompts", "follow-prompts", session.filter, filters, (filter) =>
+      session.choose({ filter, prompt: -1 }),
+    ),
+    otherField("follow-other", data.models, session.other, (other) =>
+      session.choose({ other, prompt: -1 }),
+    ),
+    choiceField("of", "follow-of", session.task, groups, (task) =>
       session.choose({ task, prompt: -1 }),
     ),
-    h("span", { class: "said" }, plural(count, "prompt")),
   ];
 }
 
@@ -193,31 +171,18 @@ function followControls(data, session, count) {
  * @param {Follow} data
  * @param {Followed} session
  * @param {{prompt: FollowPrompt, at: number}[]} shown
+ * @param {number} [open]
  */
-function promptTable(data, session, shown) {
+function promptTable(data, session, shown, open) {
   const { reading } = data.provenance;
-  const open = shown.some(({ at }) => at === session.prompt) ? session.prompt : shown[0]?.at;
   const rows = shown.map(({ prompt, at }) =>
-    h(
-      "tr",
-      { class: at === open ? "current" : null },
-      h(
-        "th",
-        { scope: "row" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "link",
-            "data-key": `follow-prompt-${at}`,
-            "aria-pressed": String(at === open),
-            onclick: () => session.choose({ prompt: at }),
-          },
-          h("bdi", {}, shortened(prompt.prompt, 46)),
-        ),
-      ),
+    listedRow(
+      `follow-prompt-${at}`,
+      shortened(prompt.prompt, 46),
+      at === open,
+      () => session.choose({ prompt: at }),
       data.models.map((_, model) =>
-        h("td", {}, doesAll(prompt, model, session.task, reading) ? "✓ all" : "✗ not all"),
+        doesAll(prompt, model, session.task, reading) ? "✓ all" : "✗ not all",
       ),
     ),
   );

@@ -2,8 +2,8 @@
 
 import { h, keepFocus } from "../../../../shared/js/dom.js";
 import { percent, plural } from "../../../../shared/js/numbers.js";
-import { choice } from "../../../../shared/js/shell.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { choiceField } from "./listed.js";
 import { asPoints, sample } from "./marks.js";
 import { pNumber, shortened } from "./words.js";
 
@@ -27,15 +27,14 @@ export function openFormItems(panel) {
       draw(data);
     };
     keepFocus(panel, () => {
-      const field = choice(
-        "Model",
-        data.models.map(({ name }, at) => [String(at), shortened(name, 48)]),
-        String(chosen.model),
-        (value) => choose({ model: Number(value) }),
-      );
-      field.querySelector("select")?.setAttribute("data-key", "form-model");
       controls.replaceChildren(
-        field,
+        choiceField(
+          "Model",
+          "form-model",
+          String(chosen.model),
+          data.models.map(({ name }, at) => [String(at), name]),
+          (value) => choose({ model: Number(value) }),
+        ),
         h("span", { class: "said" }, steadyWords(data, chosen.model)),
       );
       body.replaceChildren(
@@ -69,7 +68,7 @@ function answerTable(data, model, open) {
     headedRow(
       h(
         "button",
-        { type: "button", class: "link", "data-key": `form-item-${at}`, onclick: () => open(at) },
+        { type: "button", class: "plain", "data-key": `form-item-${at}`, onclick: () => open(at) },
         h("bdi", {}, shortened(prompt, 60)),
       ),
       data.forms.map((_, form) => {

@@ -1,11 +1,12 @@
 // Every item: the prompt as it was sent, what each model makes of each choice, and filters.
 
-import { h, keepFocus, scrollBox, visible } from "../../../../shared/js/dom.js";
+import { h, scrollBox, visible } from "../../../../shared/js/dom.js";
 import { brief, number, percent, plural } from "../../../../shared/js/numbers.js";
 import { scrollTable } from "../../../../shared/js/tables.js";
 import { sample } from "./marks.js";
 import { heldWords } from "./contamination.js";
 import { MORE_METRICS, byCharacter, softmax, sums } from "./likelihoods.js";
+import { choiceField, listedRow, openListed, otherField } from "./listed.js";
 import { apart, shortened } from "./words.js";
 
 /**
@@ -93,23 +94,14 @@ export function ofTwo(filter) {
  * @returns {(data: Compare) => void}
  */
 export function openItems(panel, session) {
-  const filters = h("div", { class: "filters eval-filters" });
-  const list = h("div", {});
-  const detail = h("div", { class: "eval-detail" });
-  panel.append(filters, h("div", { class: "eval-items" }, list, detail));
-  return (data) => {
-    keepFocus(panel, () => {
-      const shown = listed(data, session);
-      filters.replaceChildren(...filterControls(data, session, shown.length));
-      list.replaceChildren(itemTable(data, session, shown));
-      const open = shown.find(({ at }) => itemKey(data.items[at]) === session.item) ?? shown[0];
-      detail.replaceChildren(
-        ...(open
-          ? itemDetail(data, open.at)
-          : [h("p", { class: "said" }, "No item is like that.")]),
-      );
-    });
-  };
+  return openListed(panel, {
+    noun: "item",
+    listed: (/** @type {Compare} */ data) => listedItems(data, session),
+    chosen: ({ item }) => itemKey(item) === session.item,
+    controls: (data) => filterControls(data, session),
+    table: (data, shown, open) => itemTable(data, session, shown, open?.at),
+    detail: (data, { at }) => itemDetail(data, at),
+  });
 }
 
 /** @param {Asked} item */
@@ -122,7 +114,7 @@ function itemKey(item) {
  * @param {Session} session
  * @returns {Place[]}
  */
-function listed(data, session) {
+function listedItems(data, session) {
   const { keep } = FILTERS[session.filter];
   const lengths = data.items.map(
     (_, at) => data.reads[at][data.answers[0][at].read].context.length,
@@ -143,41 +135,15 @@ function listed(data, session) {
 }
 
 /**
- * @param {string} label
- * @param {string} key
- * @param {string} value
- * @param {[string, string][]} options value and words
- * @param {(value: string) => void} choose
- */
-export function choiceField(label, key, value, options, choose) {
-  return h(
-    "label",
-    {},
-    label,
-    h(
-      "select",
-      { "data-key": key, onchange: (event) => choose(event.currentTarget.value) },
-      options.map(([name, words]) =>
-        h("option", { value: name, selected: name === value }, shortened(words, 48)),
-      ),
-    ),
-  );
-}
-
-/**
  * @param {Compare} data
  * @param {Session} session
- * @param {number} count
  */
-function filterControls(data, session, count) {
+function filterControls(data, session) {
   const two = data.models.length > 1;
   /** @type {[string, string][]} */
   const kinds = [];
   for (const [name, one] of Object.entries(FILTERS))
     if ((two || !one.two) && (name !== "held" || data.contamination)) kinds.push([name, one.label]);
-  /** @type {[string, string][]} */
-  const others = [];
-  data.models.forEach(({ name }, at) => at && others.push([String(at), name]));
   /** @type {[string, string][]} */
   const tasks = [["", "all sets"]];
   for (const { name } of data.tasks) tasks.push([name, name]);
@@ -185,13 +151,8 @@ function filterControls(data, session, count) {
     choiceField("items", "filter", session.filter, kinds, (filter) =>
       session.choose({ filter, item: "" }),
     ),
-    others.length > 1
-      ? choiceField("other", "other", String(session.other), others, (other) =>
-          session.choose({ other: Number(other), item: "" }),
-        )
-      : "",
+    otherField("other", data.models, session.other, (other) => session.choose({ other, item: "" })),
     choiceField("of", "task", session.task, tasks, (task) => session.choose({ task, item: "" })),
-    h("span", { class: "said" }, plural(count, "item")),
   ];
 }
 
@@ -199,41 +160,26 @@ function filterControls(data, session, count) {
  * @param {Compare} data
  * @param {Session} session
  * @param {Place[]} shown
+ * @param {number} [open]
  */
-function itemTable(data, session, shown) {
-  const rows = shown.slice(0, MOST_LISTED).map(({ at }, place) => {
-    const item = data.items[at];
+function itemTable(data, session, shown, open) {
+  const rows = shown.slice(0, MOST_LISTED).map(({ at, item }) => {
+    const { prompt, choices, gold } = item;
     const key = itemKey(item);
-    const current = session.item ? session.item === key : !place;
-    return h(
-      "tr",
-      { class: current ? "current" : null },
-      h(
-        "th",
-        { scope: "row" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "plain",
-            "data-key": key,
-            "aria-pressed": current ? "true" : "false",
-            onclick: () => session.choose({ item: key }),
-          },
-          h("bdi", {}, shortened(`…${item.prompt.slice(-60)}`.replace(/^…(?=.{0,59}$)/su, ""), 61)),
-        ),
-      ),
-      h("td", {}, h("bdi", {}, apart(item.choices[item.gold], item.choices, 24))),
-      data.answers.map((answers) => {
-        const { answer } = answers[at];
-        const right = answer === item.gold;
-        return h(
-          "td",
-          {},
-          right ? "✓ " : "✗ ",
-          right ? "right" : h("bdi", {}, apart(item.choices[answer], item.choices, 20)),
-        );
-      }),
+    return listedRow(
+      key,
+      shortened(`…${prompt.slice(-60)}`.replace(/^…(?=.{0,59}$)/su, ""), 61),
+      at === open,
+      () => session.choose({ item: key }),
+      [
+        h("bdi", {}, apart(choices[gold], choices, 24)),
+        ...data.answers.map((answers) => {
+          const { answer } = answers[at];
+          return answer === gold
+            ? "✓ right"
+            : ["✗ ", h("bdi", {}, apart(choices[answer], choices, 20))];
+        }),
+      ],
     );
   });
   const names = data.models.map(({ name }, at) => sample(at, shortened(name, 24)));

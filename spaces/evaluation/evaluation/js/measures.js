@@ -125,7 +125,7 @@ function drawMeasures(data, wide) {
  */
 function titleLines(measure, wide) {
   const words = `${measureLabel(measure)} (${measure.higher ? "more" : "less"} is better)`;
-  return wrapped(words, wide / 11);
+  return wrapped(words, wide / 12); // bold letters are as wide as that
 }
 
 /** @typedef {{left: number, right: number, top: number, row: number}} Strip */

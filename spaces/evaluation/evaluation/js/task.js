@@ -1,10 +1,10 @@
 // A task of lm-eval with all its metrics: scores, every document with its answers, the numbers.
 
-import { h, keepFocus } from "../../../../shared/js/dom.js";
+import { h } from "../../../../shared/js/dom.js";
 import { brief, percent, plural } from "../../../../shared/js/numbers.js";
-import { choice } from "../../../../shared/js/shell.js";
 import { openTabbed } from "../../../../shared/js/tabbed.js";
 import { headedRow, scrollTable } from "../../../../shared/js/tables.js";
+import { choiceField, listedRow, openListed, otherField } from "./listed.js";
 import { sample } from "./marks.js";
 import { measured, measureLabel, openMeasures } from "./measures.js";
 import { pNumber, shortened } from "./words.js";
@@ -142,65 +142,41 @@ function listedDocuments(data, { filter, other, measure }) {
  * @returns {(data: WholeTaskRun) => void}
  */
 function openDocuments(panel, session) {
-  const controls = h("div", { class: "filters eval-filters" });
-  const list = h("div", {});
-  const detail = h("div", { class: "eval-detail" });
-  panel.append(controls, h("div", { class: "eval-items" }, list, detail));
+  const draw = openListed(panel, {
+    noun: "document",
+    listed: (/** @type {WholeTaskRun} */ data) => listedDocuments(data, session),
+    chosen: ({ at }) => at === session.document,
+    controls: (data) => documentControls(data, session),
+    table: (data, shown, open) => documentTable(data, session, shown, open?.at),
+    detail: (data, { document }) => documentDetail(data, document),
+  });
   return (data) => {
-    keepFocus(panel, () => {
-      const shown = listedDocuments(data, session);
-      controls.replaceChildren(...documentControls(data, session, shown.length));
-      list.replaceChildren(documentTable(data, session, shown));
-      const open = shown.find(({ at }) => at === session.document) ?? shown[0];
-      detail.replaceChildren(
-        ...(open
-          ? documentDetail(data, open.document)
-          : [h("p", { class: "said" }, "No document is like that.")]),
-      );
-      const text = detail.querySelector(".task-text");
-      if (text && open?.document.prompt) text.scrollTop = text.scrollHeight; // the question ends it
-    });
+    draw(data);
+    const prompt = panel.querySelector(".task-prompt");
+    if (prompt) prompt.scrollTop = prompt.scrollHeight; // the question ends it
   };
 }
 
 /**
  * @param {WholeTaskRun} data
  * @param {Opened} session
- * @param {number} count
  */
-function documentControls(data, session, count) {
-  const field = (
-    /** @type {string} */ label,
-    /** @type {[string, string][]} */ options,
-    /** @type {string} */ value,
-    /** @type {(value: string) => void} */ set,
-  ) => {
-    const found = choice(label, options, value, set);
-    found.querySelector("select")?.setAttribute("data-key", `task-${label}`);
-    return found;
-  };
-  const others = data.models.map(
-    ({ name }, at) => /** @type {[string, string]} */ ([String(at), shortened(name, 48)]),
-  );
+function documentControls(data, session) {
   /** @type {[string, string][]} */
-  const shares = data.measures.flatMap((one, at) =>
-    one.share ? [/** @type {[string, string]} */ ([String(at), measureLabel(one)])] : [],
-  );
+  const shares = [];
+  data.measures.forEach((one, at) => one.share && shares.push([String(at), measureLabel(one)]));
   return [
-    field("documents", documentFilters(data), session.filter, (filter) =>
+    choiceField("documents", "task-documents", session.filter, documentFilters(data), (filter) =>
       session.choose({ filter, document: -1 }),
     ),
-    others.length > 2
-      ? field("other", others.slice(1), String(session.other), (other) =>
-          session.choose({ other: Number(other), document: -1 }),
-        )
-      : "",
+    otherField("task-other", data.models, session.other, (other) =>
+      session.choose({ other, document: -1 }),
+    ),
     shares.length > 1
-      ? field("by", shares, String(session.measure), (measure) =>
+      ? choiceField("by", "task-by", String(session.measure), shares, (measure) =>
           session.choose({ measure: Number(measure), document: -1 }),
         )
       : "",
-    h("span", { class: "said" }, plural(count, "document")),
   ];
 }
 
@@ -208,29 +184,16 @@ function documentControls(data, session, count) {
  * @param {WholeTaskRun} data
  * @param {Opened} session
  * @param {{document: TaskDocument, at: number}[]} shown
+ * @param {number} [open]
  */
-function documentTable(data, session, shown) {
-  const open = shown.some(({ at }) => at === session.document) ? session.document : shown[0]?.at;
+function documentTable(data, session, shown, open) {
   const rows = shown.map(({ document, at }) =>
-    h(
-      "tr",
-      { class: at === open ? "current" : null },
-      h(
-        "th",
-        { scope: "row" },
-        h(
-          "button",
-          {
-            type: "button",
-            class: "link",
-            "data-key": `task-document-${at}`,
-            "aria-pressed": String(at === open),
-            onclick: () => session.choose({ document: at }),
-          },
-          h("bdi", {}, documentName(document)),
-        ),
-      ),
-      document.answers.map((answer) => h("td", {}, inBrief(answer, document, session.measure))),
+    listedRow(
+      `task-document-${at}`,
+      documentName(document),
+      at === open,
+      () => session.choose({ document: at }),
+      document.answers.map((answer) => inBrief(answer, document, session.measure)),
     ),
   );
   const names = data.models.map(({ name }, at) => sample(at, shortened(name, 24)));
@@ -272,14 +235,20 @@ function documentDetail(data, document) {
   const known = targets.length > 1 ? "right is any of" : "right is";
   return [
     h("h2", {}, whole ? `Text ${document.id}` : `Document ${document.id}: the prompt`),
-    h("pre", { class: "task-text", tabindex: 0 }, h("bdi", {}, whole ? targets[0] : prompt)),
+    h(
+      "pre",
+      { class: whole ? "task-text" : "task-text task-prompt", tabindex: 0 },
+      h("bdi", {}, whole ? targets[0] : prompt),
+    ),
     whole
       ? ""
       : h(
           "p",
           {},
           `${known} `,
-          targets.slice(0, 8).map((one, at) => [at ? ", " : "", h("code", {}, h("bdi", {}, one))]),
+          targets
+            .slice(0, 8)
+            .map((one, at) => [at ? ", " : "", h("code", {}, h("bdi", {}, shortened(one, 400)))]),
           targets.length > 8 ? ` and ${targets.length - 8} more` : "",
         ),
     ...answers.flatMap((answer, model) => [
